@@ -1,0 +1,21 @@
+import { defineConfig } from 'vitest/config';
+
+// Tests import the packages' TypeScript, not their build: the condition "source" of each package.json.
+const conditions = ['source', 'node', 'import', 'module', 'default'];
+
+const project = (name: string, include: string[], testTimeout: number) => ({
+  resolve: { conditions },
+  ssr: { resolve: { conditions, noExternal: [/^@podsocks\//] } },
+  test: { name, include, testTimeout, hookTimeout: testTimeout, environment: 'node' as const },
+});
+
+export default defineConfig({
+  test: {
+    projects: [
+      project('unit', ['packages/*/src/**/*.test.ts', 'test/structure/*.test.ts'], 20_000),
+      project('integration', ['test/integration/*.test.ts'], 30_000),
+      project('hostile', ['test/hostile/*.test.ts'], 60_000),
+      project('interop', ['test/interop/*.test.ts'], 180_000),
+    ],
+  },
+});
