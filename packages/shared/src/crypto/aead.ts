@@ -1,0 +1,34 @@
+import type { Aead } from './methods.ts';
+
+/**
+ * One key and one running nonce: one direction of a stream, or one packet at a time.
+ *
+ * The nonce starts at zero and counts up, little-endian, after every operation that succeeded (SIP004 and SIP022 agree).
+ * Regions of `out` and `input` must not overlap. The caller has checked that both are long enough; a backend may throw
+ * RangeError otherwise.
+ */
+export interface AeadContext {
+  /** Encrypts `input[inputAt, +length)` into `out[outAt, +length + 16)`: ciphertext, then tag. */
+  seal(out: Uint8Array, outAt: number, input: Uint8Array, inputAt: number, length: number): void;
+
+  /**
+   * Decrypts `input[inputAt, +length + 16)` into `out[outAt, +length)`; `length` counts plaintext.
+   *
+   * @returns false when the tag does not match: the nonce has not moved and what is in `out` must not be used.
+   */
+  open(out: Uint8Array, outAt: number, input: Uint8Array, inputAt: number, length: number): boolean;
+
+  /** Sets the nonce of the next operation (packets choose their own); copies it. */
+  setNonce(nonce: Uint8Array): void;
+
+  /** Forgets the key. No operation may follow. */
+  close(): void;
+}
+
+/** A source of contexts. Backends differ in speed and in what they support, never in a byte of output. */
+export interface AeadBackend {
+  readonly name: string;
+  supports(aead: Aead): boolean;
+  /** @param key copied, of the primitive's key length. */
+  create(aead: Aead, key: Uint8Array): AeadContext;
+}

@@ -1,0 +1,29 @@
+import { PodsocksError } from '../runtime/errors.ts';
+import type { AeadBackend } from './aead.ts';
+import { nobleBackend } from './aead-noble.ts';
+import { nodeBackend } from './aead-node.ts';
+import type { Method } from './methods.ts';
+
+/** What `--crypto-backend` takes. */
+export const BACKEND_CHOICES = ['auto', 'node', 'noble'] as const;
+export type BackendChoice = (typeof BACKEND_CHOICES)[number];
+
+/** Fastest first. */
+const BACKENDS: readonly AeadBackend[] = [nodeBackend, nobleBackend];
+
+/**
+ * The backend for a method, chosen once at start: the fastest that supports it, or the one asked for.
+ *
+ * @throws PodsocksError ERR_CONFIG when the one asked for cannot do the method.
+ */
+export function backendFor(method: Method, choice: BackendChoice): AeadBackend {
+  if (choice === 'auto') return BACKENDS.find(backend => backend.supports(method.aead))!;
+  const backend = BACKENDS.find(candidate => candidate.name === choice)!;
+  if (!backend.supports(method.aead)) {
+    throw new PodsocksError(
+      'ERR_CONFIG',
+      `the crypto backend "${choice}" has no ${method.aead}, which ${method.name} needs; use --crypto-backend auto`,
+    );
+  }
+  return backend;
+}

@@ -1,0 +1,138 @@
+/** Tells whether a salt was accepted before. To be asked after the request was authenticated, never earlier: before that, anyone could fill it. */
+export interface ReplayFilter {
+  /**
+   * Remembers a salt.
+   *
+   * @returns 'fresh' when it was not known; 'replayed' when it was; 'full' when it could not be remembered, and so must
+   *   be refused.
+   */
+  add(salt: Uint8Array): 'fresh' | 'replayed' | 'full';
+}
+
+/**
+ * SIP022: an exact set of the salts of at least the last 60 s. A timestamp may be 30 s ahead of the server's clock and
+ * is good until 30 s after it, so no request outlives its salt here.
+ *
+ * Two generations change places every 60 s; each holds at most 2^19 salts, about 8,700 new connections a second, in at
+ * most 2^20 slots of 33 bytes: 66 MiB for both if ever full, 68 kB at rest. When a generation is full, requests are
+ * refused: only clients with a key can bring that about.
+ *
+ * @param monotonicMs a clock that never steps back, in milliseconds.
+ * @param seed random, so that nobody can aim at one slot.
+ */
+export function timedReplayFilter(saltBytes: number, monotonicMs: () => number, seed: number): ReplayFilter {
+  let current = new SaltSet(saltBytes, SIP022_CAPACITY, seed);
+  let previous = new SaltSet(saltBytes, SIP022_CAPACITY, seed);
+  let turnAt = monotonicMs() + SIP022_GENERATION_MS;
+  return {
+    add(salt) {
+      const now = monotonicMs();
+      if (now >= turnAt) {
+        const bothAreOld = now >= turnAt + SIP022_GENERATION_MS;
+        previous = bothAreOld ? new SaltSet(saltBytes, SIP022_CAPACITY, seed) : current;
+        current = new SaltSet(saltBytes, SIP022_CAPACITY, seed);
+        turnAt = now + SIP022_GENERATION_MS;
+      }
+      if (previous.has(salt) || current.has(salt)) return 'replayed';
+      return current.add(salt) ? 'fresh' : 'full';
+    },
+  };
+}
+
+/**
+ * SIP004 has no timestamps, so a salt is remembered as long as there is room: the last 2^16 to 2^17 salts, in at most
+ * 2 × 2^17 slots of up to 33 bytes, 8.7 MB. A server adds the salts of its own responses too, so that its bytes cannot
+ * be reflected to it.
+ */
+export function countedReplayFilter(saltBytes: number, seed: number): ReplayFilter {
+  let current = new SaltSet(saltBytes, SIP004_CAPACITY, seed);
+  let previous = new SaltSet(saltBytes, SIP004_CAPACITY, seed);
+  return {
+    add(salt) {
+      if (previous.has(salt) || current.has(salt)) return 'replayed';
+      if (!current.add(salt)) {
+        previous = current;
+        current = new SaltSet(saltBytes, SIP004_CAPACITY, seed);
+        current.add(salt);
+      }
+      return 'fresh';
+    },
+  };
+}
+
+const SIP022_GENERATION_MS = 60_000;
+const SIP022_CAPACITY = 2 ** 19;
+const SIP004_CAPACITY = 2 ** 16;
+const FIRST_SLOTS = 1024;
+
+/** An exact set of byte strings of one length: open addressing, at most half full, doubling up to its capacity. */
+class SaltSet {
+  readonly #saltBytes: number;
+  readonly #capacity: number;
+  readonly #seed: number;
+  #size = 0;
+  #slots = FIRST_SLOTS;
+  #used = new Uint8Array(FIRST_SLOTS);
+  #salts: Uint8Array;
+
+  constructor(saltBytes: number, capacity: number, seed: number) {
+    this.#saltBytes = saltBytes;
+    this.#capacity = capacity;
+    this.#seed = seed;
+    this.#salts = new Uint8Array(FIRST_SLOTS * saltBytes);
+  }
+
+  has(salt: Uint8Array): boolean {
+    return this.#used[this.#find(salt, 0)] === 1;
+  }
+
+  /** @returns false when the set is full. The salt is known not to be in it. */
+  add(salt: Uint8Array): boolean {
+    if (this.#size === this.#capacity) return false;
+    if (this.#size * 2 >= this.#slots) this.#grow();
+    this.#put(salt, 0);
+    this.#size++;
+    return true;
+  }
+
+  #put(from: Uint8Array, at: number): void {
+    const slot = this.#find(from, at);
+    this.#used[slot] = 1;
+    this.#salts.set(from.subarray(at, at + this.#saltBytes), slot * this.#saltBytes);
+  }
+
+  /** The slot that holds `from[at, +saltBytes)`, or the free one where it would go. */
+  #find(from: Uint8Array, at: number): number {
+    const mask = this.#slots - 1;
+    let slot = this.#hash(from, at) & mask;
+    while (this.#used[slot] === 1 && !this.#equals(slot * this.#saltBytes, from, at)) slot = (slot + 1) & mask;
+    return slot;
+  }
+
+  #equals(saltAt: number, from: Uint8Array, at: number): boolean {
+    for (let index = 0; index < this.#saltBytes; index++) {
+      if (this.#salts[saltAt + index] !== from[at + index]) return false;
+    }
+    return true;
+  }
+
+  /** Salts of honest clients are random already; the seed keeps a client from choosing ones that share a slot. */
+  #hash(from: Uint8Array, at: number): number {
+    let hash = this.#seed;
+    for (let index = 0; index < this.#saltBytes; index++) {
+      hash = Math.imul(hash ^ from[at + index]!, 0x9e3779b1);
+      hash ^= hash >>> 15;
+    }
+    return hash >>> 0;
+  }
+
+  #grow(): void {
+    const { used, salts, slots } = { used: this.#used, salts: this.#salts, slots: this.#slots };
+    this.#slots = slots * 2;
+    this.#used = new Uint8Array(this.#slots);
+    this.#salts = new Uint8Array(this.#slots * this.#saltBytes);
+    for (let slot = 0; slot < slots; slot++) {
+      if (used[slot] === 1) this.#put(salts, slot * this.#saltBytes);
+    }
+  }
+}

@@ -1,0 +1,220 @@
+import { PodsocksError } from '../runtime/errors.ts';
+import { ADDRESS_MAX_BYTES, decodeAddress, encodeAddress, type Target } from '../wire/address.ts';
+import type { AeadContext } from './aead.ts';
+import { ChunkOpener, ChunkSealer, chunkLength, SEALED_LENGTH_BYTES } from './chunks.ts';
+import { sip004Subkey } from './key-derivation.ts';
+import { Reassembly } from './reassembly.ts';
+import type {
+  Keyring,
+  Request,
+  RequestOpener,
+  RequestSealer,
+  ServerStreamServices,
+  StreamOpener,
+  StreamSealer,
+  StreamServices,
+  User,
+} from './stream.ts';
+
+/*
+ * SIP004, each direction:
+ *
+ *   +-----------------+------------------------------+
+ *   | salt            | chunk, chunk, …              |
+ *   +-----------------+------------------------------+
+ *     as long as key    a request's plaintext begins with ADDR, which chunks may cut anywhere
+ */
+
+/** Salt, then chunks. */
+export class Sip004Sealer implements StreamSealer {
+  readonly salt: Uint8Array;
+  protected readonly chunks: ChunkSealer;
+  #saltSent = false;
+
+  constructor({ method, backend, random }: StreamServices, key: Uint8Array) {
+    this.salt = random(method.keyBytes);
+    this.chunks = new ChunkSealer(backend.create(method.aead, sip004Subkey(key, this.salt)), method.maxChunk);
+  }
+
+  sealedLength(length: number): number {
+    return (this.#saltSent ? 0 : this.salt.length) + this.chunks.sealedLength(length);
+  }
+
+  seal(out: Uint8Array, outAt: number, input: Uint8Array, inputAt: number, length: number): number {
+    if (length === 0) return 0;
+    let cursor = outAt;
+    if (!this.#saltSent) {
+      out.set(this.salt, cursor);
+      cursor += this.salt.length;
+      this.#saltSent = true;
+    }
+    cursor += this.chunks.seal(out, cursor, input, inputAt, length);
+    return cursor - outAt;
+  }
+
+  close(): void {
+    this.chunks.close();
+  }
+}
+
+/** Puts ADDR before the first payload, in one chunk with it where they fit. */
+export class Sip004RequestSealer extends Sip004Sealer implements RequestSealer {
+  #address: Uint8Array | undefined;
+
+  constructor(services: StreamServices, key: Uint8Array, target: Target) {
+    super(services, key);
+    const address = new Uint8Array(ADDRESS_MAX_BYTES);
+    this.#address = address.subarray(0, encodeAddress(address, 0, target));
+  }
+
+  override sealedLength(length: number): number {
+    return super.sealedLength(length + (this.#address?.length ?? 0));
+  }
+
+  override seal(out: Uint8Array, outAt: number, input: Uint8Array, inputAt: number, length: number): number {
+    const address = this.#address;
+    if (address === undefined) return super.seal(out, outAt, input, inputAt, length);
+    this.#address = undefined;
+    const first = new Uint8Array(address.length + length);
+    first.set(address);
+    first.set(input.subarray(inputAt, inputAt + length), address.length);
+    return super.seal(out, outAt, first, 0, first.length);
+  }
+}
+
+export class Sip004ResponseOpener implements StreamOpener {
+  readonly #services: StreamServices;
+  readonly #key: Uint8Array;
+  readonly #requestSalt: Uint8Array;
+  readonly #salt = new Reassembly();
+  #chunks: ChunkOpener | undefined;
+
+  constructor(services: StreamServices, key: Uint8Array, requestSalt: Uint8Array) {
+    this.#services = services;
+    this.#key = key;
+    this.#requestSalt = requestSalt;
+  }
+
+  openedLength(length: number): number {
+    return this.#chunks === undefined ? length : this.#chunks.openedLength(length);
+  }
+
+  open(out: Uint8Array, outAt: number, input: Uint8Array, inputAt: number, length: number): number {
+    let at = inputAt;
+    const end = inputAt + length;
+    if (this.#chunks === undefined) {
+      if (length === 0) return 0;
+      const { method, backend } = this.#services;
+      at += this.#salt.take(input, at, end, method.keyBytes);
+      if (this.#salt.carried !== 0) return 0;
+      const salt = this.#salt.source.subarray(this.#salt.sourceAt, this.#salt.sourceAt + method.keyBytes);
+      if (Buffer.compare(salt, this.#requestSalt) === 0) {
+        throw new PodsocksError('ERR_REPLAY', 'the response has the salt of our request: it is our own bytes');
+      }
+      const aead = backend.create(method.aead, sip004Subkey(this.#key, salt));
+      this.#salt.settle();
+      this.#chunks = new ChunkOpener(aead, method.maxChunk);
+    }
+    return this.#chunks.open(out, outAt, input, at, end - at);
+  }
+
+  end(): void {
+    // No byte at all is a server whose target said nothing.
+    if (this.#salt.carried !== 0) throw new PodsocksError('ERR_TRUNCATED', 'the response ended inside its salt');
+    this.#chunks?.end();
+  }
+
+  close(): void {
+    this.#salt.close();
+    this.#chunks?.close();
+  }
+}
+
+/** Finds the user by trial, checks for replay, then reads ADDR off the plaintext. */
+export class Sip004RequestOpener implements RequestOpener {
+  request: Request | undefined;
+  readonly #services: ServerStreamServices;
+  readonly #keyring: Keyring;
+  readonly #clientAddress: string;
+  readonly #first = new Reassembly();
+  #chunks: ChunkOpener | undefined;
+  #salt: Uint8Array | undefined;
+  #user: User | undefined;
+  /** The beginning of ADDR, while it is cut by chunks. */
+  #address: Uint8Array | undefined;
+  #addressLength = 0;
+
+  constructor(services: ServerStreamServices, keyring: Keyring, clientAddress: string) {
+    this.#services = services;
+    this.#keyring = keyring;
+    this.#clientAddress = clientAddress;
+  }
+
+  openedLength(length: number): number {
+    return this.#chunks === undefined ? length : this.#chunks.openedLength(length);
+  }
+
+  open(out: Uint8Array, outAt: number, input: Uint8Array, inputAt: number, length: number): number {
+    let at = inputAt;
+    const end = inputAt + length;
+    if (this.#chunks === undefined) {
+      if (length === 0) return 0;
+      at += this.#first.take(input, at, end, this.#services.method.keyBytes + SEALED_LENGTH_BYTES);
+      if (this.#first.carried !== 0) return 0;
+      this.#chunks = this.#authenticate(this.#first.source, this.#first.sourceAt);
+      this.#first.settle();
+    }
+    const opened = this.#chunks.open(out, outAt, input, at, end - at);
+    return this.request === undefined ? this.#takeAddress(out, outAt, opened) : opened;
+  }
+
+  #authenticate(input: Uint8Array, at: number): ChunkOpener {
+    const { method, backend, replays } = this.#services;
+    const salt = input.slice(at, at + method.keyBytes);
+    const opened = new Uint8Array(2);
+    for (const user of this.#keyring.candidates(this.#clientAddress)) {
+      const aead: AeadContext = backend.create(method.aead, sip004Subkey(user.key, salt));
+      if (!aead.open(opened, 0, input, at + method.keyBytes, opened.length)) {
+        aead.close();
+        continue;
+      }
+      if (replays.add(salt) !== 'fresh') {
+        throw new PodsocksError('ERR_REPLAY', `the salt of a request of user "${user.name}" was seen before`);
+      }
+      this.#keyring.matched(this.#clientAddress, user);
+      this.#user = user;
+      this.#salt = salt;
+      return new ChunkOpener(aead, method.maxChunk, chunkLength(opened, method.maxChunk));
+    }
+    throw new PodsocksError(
+      'ERR_AUTHENTICATION',
+      'no key opens the first bytes: wrong password, wrong method, or a probe',
+    );
+  }
+
+  /** Takes ADDR off `out[outAt, +opened)`, moves what follows to its place, and returns the length of that. */
+  #takeAddress(out: Uint8Array, outAt: number, opened: number): number {
+    const before = this.#addressLength;
+    this.#address ??= new Uint8Array(ADDRESS_MAX_BYTES);
+    const added = Math.min(opened, ADDRESS_MAX_BYTES - before);
+    this.#address.set(out.subarray(outAt, outAt + added), before);
+    this.#addressLength += added;
+    const decoded = decodeAddress(this.#address, 0, this.#addressLength);
+    if (decoded === undefined) return 0;
+    this.#address = undefined;
+    this.request = { target: decoded.target, user: this.#user!, salt: this.#salt! };
+    const taken = decoded.length - before;
+    out.copyWithin(outAt, outAt + taken, outAt + opened);
+    return opened - taken;
+  }
+
+  end(): void {
+    if (this.request === undefined) throw new PodsocksError('ERR_TRUNCATED', 'the request ended inside its header');
+    this.#chunks!.end();
+  }
+
+  close(): void {
+    this.#first.close();
+    this.#chunks?.close();
+  }
+}

@@ -1,0 +1,36 @@
+import { Sip004RequestOpener, Sip004RequestSealer, Sip004ResponseOpener, Sip004Sealer } from './sip004-stream.ts';
+import { Sip022RequestOpener, Sip022RequestSealer } from './sip022-request.ts';
+import { Sip022ResponseOpener, Sip022ResponseSealer } from './sip022-response.ts';
+import type { ClientStreams, ServerStreamServices, ServerStreams, StreamServices } from './stream.ts';
+
+/** The protocol generation of `services.method`, as a client speaks it. */
+export function clientStreams(services: StreamServices): ClientStreams {
+  if (services.method.generation === 'sip004') {
+    return {
+      sealRequest: (keys, target) => new Sip004RequestSealer(services, keys.key, target),
+      openResponse: (keys, requestSalt) => new Sip004ResponseOpener(services, keys.key, requestSalt),
+    };
+  }
+  return {
+    sealRequest: (keys, target) => new Sip022RequestSealer(services, keys, target),
+    openResponse: (keys, requestSalt) => new Sip022ResponseOpener(services, keys, requestSalt),
+  };
+}
+
+/** The protocol generation of `services.method`, as a server speaks it. */
+export function serverStreams(services: ServerStreamServices): ServerStreams {
+  if (services.method.generation === 'sip004') {
+    return {
+      openRequest: (keyring, clientAddress) => new Sip004RequestOpener(services, keyring, clientAddress),
+      sealResponse(request) {
+        const sealer = new Sip004Sealer(services, request.user.key);
+        services.replays.add(sealer.salt); // so that our own bytes cannot be reflected to us
+        return sealer;
+      },
+    };
+  }
+  return {
+    openRequest: (keyring, clientAddress) => new Sip022RequestOpener(services, keyring, clientAddress),
+    sealResponse: request => new Sip022ResponseSealer(services, request),
+  };
+}
