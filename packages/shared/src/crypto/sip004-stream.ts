@@ -170,7 +170,7 @@ export class Sip004RequestOpener implements RequestOpener {
 
   #authenticate(input: Uint8Array, at: number): ChunkOpener {
     const { method, backend, replays } = this.#services;
-    const salt = input.slice(at, at + method.keyBytes);
+    const salt = new Uint8Array(input.subarray(at, at + method.keyBytes)); // a copy; Buffer.slice would be a view
     const opened = new Uint8Array(2);
     for (const user of this.#keyring.candidates(this.#clientAddress)) {
       const aead: AeadContext = backend.create(method.aead, sip004Subkey(user.key, salt));

@@ -154,7 +154,7 @@ export class Sip022RequestOpener implements RequestOpener {
 
   #readFixed(input: Uint8Array, at: number): void {
     const { method, backend, unixTime, replays } = this.#services;
-    const salt = input.slice(at, at + method.keyBytes);
+    const salt = new Uint8Array(input.subarray(at, at + method.keyBytes)); // a copy; Buffer.slice would be a view
     let cursor = at + method.keyBytes;
     let user: User | undefined;
     if (this.#keyring.identityKey === undefined) {

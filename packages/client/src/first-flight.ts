@@ -1,0 +1,51 @@
+import type { RequestSealer } from '@podsocks/shared/crypto/stream';
+import type { Connection } from '@podsocks/shared/net/connection';
+import { buffers } from '@podsocks/shared/runtime/buffer-pool';
+
+/**
+ * How long to wait for what the program says first, so that it leaves in one segment with the request's header.
+ * Programs answer a SOCKS reply within a millisecond or two; those that let the server speak first pay this once.
+ */
+const WAIT_MS = 20;
+
+/**
+ * Seals the header of a request together with the first payload of a client that has its reply, or alone when none
+ * comes in time.
+ *
+ * @param rest payload that came before the reply; then there is no waiting.
+ * @returns the sealed bytes in a pooled buffer that now is the caller's. Reading has stopped.
+ */
+export function firstFlight(
+  connection: Connection,
+  sealer: RequestSealer,
+  rest: Uint8Array,
+): Promise<{ buffer: Uint8Array; length: number }> {
+  const seal = (payload: Uint8Array, length: number) => {
+    const buffer = buffers.take(sealer.sealedLength(length));
+    return { buffer, length: sealer.seal(buffer, 0, payload, 0, length) };
+  };
+  if (rest.length > 0) return Promise.resolve(seal(rest, rest.length));
+
+  const { socket } = connection;
+  return new Promise(resolve => {
+    const settle = () => {
+      clearTimeout(timer);
+      socket.off('end', none);
+      socket.off('close', none);
+    };
+    const none = () => {
+      settle();
+      socket.pause();
+      resolve(seal(rest, 0));
+    };
+    const timer = setTimeout(none, WAIT_MS);
+    socket.on('end', none);
+    socket.on('close', none);
+    connection.receive = (input, length) => {
+      settle();
+      resolve(seal(input, length));
+      return false;
+    };
+    socket.resume();
+  });
+}

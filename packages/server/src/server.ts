@@ -1,0 +1,118 @@
+import { randomBytes } from 'node:crypto';
+import { backendFor } from '@podsocks/shared/crypto/backends';
+import { countedReplayFilter, timedReplayFilter } from '@podsocks/shared/crypto/replay-filter';
+import { serverStreams } from '@podsocks/shared/crypto/streams';
+import type { Connection } from '@podsocks/shared/net/connection';
+import { connectionBudget, descriptorLimit } from '@podsocks/shared/net/descriptors';
+import { type DialOptions, dial } from '@podsocks/shared/net/dial';
+import { IdleClock } from '@podsocks/shared/net/idle-clock';
+import { type Endpoint, Listener } from '@podsocks/shared/net/listener';
+import { opening, relay, sealing } from '@podsocks/shared/net/relay';
+import { atMostEvery } from '@podsocks/shared/runtime/at-most-every';
+import { buffers } from '@podsocks/shared/runtime/buffer-pool';
+import { PodsocksError } from '@podsocks/shared/runtime/errors';
+import type { Logger } from '@podsocks/shared/runtime/log';
+import { formatTarget, type Target } from '@podsocks/shared/wire/address';
+import { absorb, authenticate } from './authenticate.ts';
+import type { ServerConfig } from './config.ts';
+import { keyringOf } from './keyring.ts';
+
+export interface RunningServer {
+  readonly addresses: readonly Endpoint[];
+  /** Stops accepting and lets connections finish, for at most `drainTimeout`. */
+  drain(): Promise<void>;
+  /** Ends everything now. */
+  close(): Promise<void>;
+}
+
+/** @throws PodsocksError ERR_LISTEN or ERR_CONFIG; then nothing runs. */
+export async function startServer(config: ServerConfig, { log }: { log: Logger }): Promise<RunningServer> {
+  const { method } = config;
+  const backend = backendFor(method, config.cryptoBackend);
+  const streams = serverStreams({
+    method,
+    backend,
+    random: randomBytes,
+    unixTime: () => Math.floor(Date.now() / 1000),
+    replays:
+      method.generation === 'sip022'
+        ? timedReplayFilter(method.keyBytes, () => performance.now(), randomBytes(4).readInt32LE())
+        : countedReplayFilter(method.keyBytes, randomBytes(4).readInt32LE()),
+  });
+  const keyring = keyringOf(method, config.key, config.users);
+  const clock = new IdleClock(Math.min(1000, config.timeout / 4));
+  const maxConnections = config.maxConnections ?? connectionBudget(descriptorLimit(), config.nofile);
+  const logRefusals = atMostEvery<{ client: string; error: PodsocksError }>(REFUSAL_LOG_MS, (count, { client, error }) =>
+    log.warn({ count, client, code: error.code }, `refused: ${error.message}`),
+  );
+
+  const listener = await Listener.listen({
+    ...config,
+    maxConnections,
+    log,
+    accept: (connection, client) => void serve(connection, client),
+  });
+
+  /** The main path: authenticate, dial, relay. */
+  async function serve(connection: Connection, client: string): Promise<void> {
+    const opener = streams.openRequest(keyring, client);
+    const session = await authenticate(connection, opener).catch(error => refused({ client, error }));
+    if (session === undefined) return;
+    const { request, first } = session;
+    listener.admit(connection);
+
+    const context = { client, user: request.user.name, target: formatTarget(request.target) };
+    const target = await dial(dialOptions(config, request.target)).catch(error => {
+      log.info(context, error.message);
+    });
+    if (target === undefined) {
+      if (first) buffers.give(first.buffer);
+      opener.close();
+      connection.reset();
+      return;
+    }
+
+    const end = await relay({
+      client: connection,
+      target,
+      up: opening(opener),
+      down: sealing(streams.sealResponse(request)),
+      first,
+      clock,
+      idleTimeout: config.timeout,
+      absorb: source => {
+        listener.expel(source);
+        absorb(source);
+      },
+    });
+    const { bytesUp, bytesDown, error } = end;
+    log.debug({ ...context, bytesUp, bytesDown, ...(error && { reason: error.message }) }, 'connection closed');
+  }
+
+  function refused(refusal: { client: string; error: unknown }): undefined {
+    const { client, error } = refusal;
+    if (!(error instanceof PodsocksError)) log.error({ client, err: error }, 'a request failed');
+    // Port scans and the TCP probes of load balancers end like this all day.
+    else if (error.code === 'ERR_TRUNCATED' || error.code === 'ERR_TIMEOUT') log.debug({ client }, error.message);
+    else logRefusals({ client, error });
+  }
+
+  log.info(
+    { method: method.name, users: config.users.length, cryptoBackend: backend.name, maxConnections },
+    `listening on ${listener.addresses.map(formatTarget).join(', ')}`,
+  );
+  return {
+    addresses: listener.addresses,
+    drain: () => listener.drain(config.drainTimeout),
+    close: async () => listener.close(),
+  };
+}
+
+const REFUSAL_LOG_MS = 10_000;
+
+function dialOptions(config: ServerConfig, target: Target): DialOptions {
+  const { bindAddress = {}, connectTimeout, ipv6First, noDelay } = config;
+  const preferred = ipv6First ? [bindAddress.ipv6, bindAddress.ipv4] : [bindAddress.ipv4, bindAddress.ipv6];
+  const localAddress = target.type === 'name' ? (preferred[0] ?? preferred[1]) : bindAddress[target.type];
+  return { host: target.host, port: target.port, timeout: connectTimeout, ipv6First, noDelay, localAddress };
+}

@@ -1,0 +1,83 @@
+import { lookup } from 'node:dns';
+import type { LookupFunction } from 'node:net';
+import { PodsocksError } from '../runtime/errors.ts';
+import { formatTarget } from '../wire/address.ts';
+import { Connection } from './connection.ts';
+
+export interface DialOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Milliseconds for everything: look-up and all addresses. */
+  readonly timeout: number;
+  /** Try IPv6 before IPv4 (`-6`); otherwise the order is the system resolver's. */
+  readonly ipv6First: boolean;
+  readonly noDelay: boolean;
+  /** The local address to leave from; it also decides the family. */
+  readonly localAddress?: string | undefined;
+}
+
+/** Probes of a quiet connection begin after this; middle boxes forget it after a few minutes. */
+export const KEEP_ALIVE_DELAY_MS = 60_000;
+
+/**
+ * Connects to a host; a name with several addresses by happy eyeballs (RFC 8305, as Node implements it).
+ *
+ * @returns a connection that does not read yet.
+ * @throws PodsocksError ERR_TIMEOUT, or ERR_DIAL whose `cause` is the system's error.
+ */
+export function dial(options: DialOptions): Promise<Connection> {
+  const { host, port, timeout, ipv6First, noDelay, localAddress } = options;
+  if (port === 0) return Promise.reject(new PodsocksError('ERR_DIAL', `${formatTarget(options)}: port 0 cannot be dialled`));
+  return new Promise((resolve, reject) => {
+    const connection = Connection.connect({
+      host,
+      port,
+      noDelay,
+      keepAlive: true,
+      keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
+      autoSelectFamily: true,
+      ...(ipv6First && { lookup: lookupIpv6First }),
+      ...(localAddress !== undefined && { localAddress, family: localAddress.includes(':') ? 6 : 4 }),
+    });
+    const { socket } = connection;
+    const timer = setTimeout(() => {
+      fail(new PodsocksError('ERR_TIMEOUT', `${formatTarget(options)}: no answer within ${timeout / 1000} s`));
+    }, timeout);
+    const fail = (error: unknown) => {
+      clearTimeout(timer);
+      socket.off('connect', succeed);
+      socket.destroy();
+      reject(error instanceof PodsocksError ? error : dialError(options, error));
+    };
+    const succeed = () => {
+      clearTimeout(timer);
+      socket.off('error', fail);
+      resolve(connection);
+    };
+    socket.once('connect', succeed);
+    socket.once('error', fail);
+  });
+}
+
+const lookupIpv6First: LookupFunction = (hostname, options, callback) => {
+  lookup(hostname, { ...options, order: 'ipv6first' }, callback);
+};
+
+const REASONS: Record<string, string> = {
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'connection reset',
+  EHOSTUNREACH: 'host unreachable',
+  ENETUNREACH: 'network unreachable',
+  ETIMEDOUT: 'timed out',
+  ENOTFOUND: 'no such name',
+  EAI_AGAIN: 'the resolver does not answer',
+  EMFILE: 'this process is out of descriptors',
+  ENFILE: 'this machine is out of descriptors',
+  EADDRNOTAVAIL: 'no local address or port is left for it',
+};
+
+function dialError(options: DialOptions, cause: unknown): PodsocksError {
+  const { code = 'unknown' } = cause as NodeJS.ErrnoException;
+  const reason = REASONS[code] ?? 'cannot connect';
+  return new PodsocksError('ERR_DIAL', `${formatTarget(options)}: ${reason} (${code})`, { cause });
+}

@@ -1,0 +1,190 @@
+import { type AddressInfo, createServer, type ListenOptions, type Server, type Socket } from 'node:net';
+import { atMostEvery } from '../runtime/at-most-every.ts';
+import { PodsocksError } from '../runtime/errors.ts';
+import type { Logger } from '../runtime/log.ts';
+import { formatTarget } from '../wire/address.ts';
+import { Connection } from './connection.ts';
+import { KEEP_ALIVE_DELAY_MS } from './dial.ts';
+
+export interface Endpoint {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface ListenerOptions {
+  readonly listen: readonly Endpoint[];
+  /** The cap of all connections together. */
+  readonly maxConnections: number;
+  /** How long a connection may stay without {@link Listener.admit}, in milliseconds. */
+  readonly handshakeTimeout: number;
+  readonly noDelay: boolean;
+  readonly reusePort: boolean;
+  readonly log: Logger;
+  /** Is given every new connection; has to set `receive` before it returns. */
+  readonly accept: (connection: Connection, clientAddress: string) => void;
+}
+
+/**
+ * Accepts connections under a cap. A connection is a stranger until it is admitted; strangers have a deadline, and at
+ * the cap the oldest stranger makes room for the next, so that silent connections cannot lock anybody out.
+ */
+export class Listener {
+  readonly addresses: readonly Endpoint[];
+  readonly #servers: readonly Server[];
+  readonly #options: ListenerOptions;
+  /** When each was accepted, oldest first. */
+  readonly #strangers = new Map<Connection, number>();
+  readonly #admitted = new Set<Connection>();
+  readonly #timer: NodeJS.Timeout;
+  readonly #atCap: (clientAddress: string) => void;
+  #stopped = false;
+  #onEmpty: (() => void) | undefined;
+
+  /** @throws PodsocksError ERR_LISTEN; then nothing listens. */
+  static async listen(options: ListenerOptions): Promise<Listener> {
+    const servers: Server[] = [];
+    try {
+      for (const endpoint of options.listen) servers.push(await startServer(endpoint, options));
+    } catch (error) {
+      for (const server of servers) server.close();
+      throw error;
+    }
+    return new Listener(servers, options);
+  }
+
+  private constructor(servers: readonly Server[], options: ListenerOptions) {
+    this.#servers = servers;
+    this.#options = options;
+    this.addresses = servers.map(server => {
+      const { address, port } = server.address() as AddressInfo;
+      return { host: address, port };
+    });
+    this.#atCap = atMostEvery(LOG_INTERVAL_MS, (count, client) =>
+      options.log.warn(
+        { count, client, maxConnections: options.maxConnections },
+        'at the connection cap: the oldest connections without authentication were closed, or else the new ones',
+      ),
+    );
+    for (const server of servers) {
+      server.on('connection', socket => this.#accept(socket));
+      // EMFILE and the like: libuv closes what it cannot keep; the listener lives on.
+      server.on('error', error => options.log.error({ err: error }, 'accepting failed'));
+    }
+    this.#timer = setInterval(() => this.#expireStrangers(), Math.min(1000, options.handshakeTimeout / 4)).unref();
+  }
+
+  get size(): number {
+    return this.#strangers.size + this.#admitted.size;
+  }
+
+  /** The connection has shown that it belongs here: no deadline any more, and nobody takes its place. */
+  admit(connection: Connection): void {
+    if (this.#strangers.delete(connection)) this.#admitted.add(connection);
+  }
+
+  /** The connection has lost its standing and gets a new stranger's deadline. */
+  expel(connection: Connection): void {
+    if (!this.#admitted.delete(connection)) return; // closed already
+    if (this.#stopped) connection.socket.destroy();
+    else this.#strangers.set(connection, performance.now());
+  }
+
+  /** Stops accepting, closes strangers, and waits for the others, but at most `timeout` milliseconds. */
+  async drain(timeout: number): Promise<void> {
+    this.#stop();
+    for (const connection of this.#strangers.keys()) connection.socket.destroy();
+    if (this.#admitted.size > 0) {
+      await new Promise<void>(resolve => {
+        const timer = setTimeout(resolve, timeout);
+        this.#onEmpty = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+    this.close();
+  }
+
+  /** Ends everything now. */
+  close(): void {
+    this.#stop();
+    for (const connection of this.#strangers.keys()) connection.socket.destroy();
+    for (const connection of this.#admitted) connection.reset();
+    this.#onEmpty?.();
+  }
+
+  #stop(): void {
+    this.#stopped = true;
+    clearInterval(this.#timer);
+    for (const server of this.#servers) server.close();
+  }
+
+  #accept(socket: Socket): void {
+    const clientAddress = socket.remoteAddress ?? 'unknown';
+    const connection = Connection.adopt(socket);
+    if (this.size >= this.#options.maxConnections && !this.#makeRoom(clientAddress)) {
+      connection.reset();
+      return;
+    }
+    this.#strangers.set(connection, performance.now());
+    connection.socket.once('close', () => {
+      this.#strangers.delete(connection);
+      this.#admitted.delete(connection);
+      if (this.size === 0) this.#onEmpty?.();
+    });
+    this.#options.accept(connection, clientAddress);
+  }
+
+  #makeRoom(clientAddress: string): boolean {
+    this.#atCap(clientAddress);
+    const [oldest] = this.#strangers.keys();
+    if (oldest === undefined) return false;
+    this.#strangers.delete(oldest);
+    oldest.socket.destroy();
+    return true;
+  }
+
+  #expireStrangers(): void {
+    const acceptedBefore = performance.now() - this.#options.handshakeTimeout;
+    for (const [connection, acceptedAt] of this.#strangers) {
+      if (acceptedAt > acceptedBefore) return;
+      connection.socket.destroy();
+    }
+  }
+}
+
+const LOG_INTERVAL_MS = 10_000;
+
+function startServer(endpoint: Endpoint, { noDelay, reusePort }: ListenerOptions): Promise<Server> {
+  const server = createServer({
+    allowHalfOpen: true,
+    pauseOnConnect: true,
+    noDelay,
+    keepAlive: true,
+    keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
+  });
+  const { host, port } = endpoint;
+  return new Promise((resolve, reject) => {
+    server.once('error', error => reject(listenError(endpoint, error)));
+    server.listen({ host, port, backlog: BACKLOG, ...(reusePort && { reusePort }) } as ListenOptions, () => {
+      server.removeAllListeners('error');
+      resolve(server);
+    });
+  });
+}
+
+/** As the kernel caps it (net.core.somaxconn); Node's default is 511. */
+const BACKLOG = 4096;
+
+function listenError(endpoint: Endpoint, cause: Error): PodsocksError {
+  const { code = 'unknown' } = cause as NodeJS.ErrnoException;
+  const where = formatTarget(endpoint);
+  const message =
+    {
+      EADDRINUSE: `${where} is taken by another program; choose another port, or find it with: ss -ltnp 'sport = :${endpoint.port}'`,
+      EACCES: `${where} is not allowed to this user; ports below 1024 need a right that podsocks does not: choose a higher one`,
+      EADDRNOTAVAIL: `${where} is no address of this machine`,
+      ENOTFOUND: `${where}: there is no such name`,
+    }[code] ?? `cannot listen on ${where} (${code})`;
+  return new PodsocksError('ERR_LISTEN', message, { cause });
+}

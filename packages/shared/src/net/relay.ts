@@ -1,0 +1,226 @@
+import type { StreamOpener, StreamSealer } from '../crypto/stream.ts';
+import { buffers } from '../runtime/buffer-pool.ts';
+import { PodsocksError } from '../runtime/errors.ts';
+import type { Connection } from './connection.ts';
+import type { IdleClock, Idling } from './idle-clock.ts';
+
+/** What happens to bytes on their way from one socket to the other. */
+export interface Transform {
+  /** The most bytes that come out when `length` go in now. */
+  outLength(length: number): number;
+  /** Takes all of `input[0, length)`, writes at `out[0..]`, returns the bytes written. Throws PodsocksError. */
+  apply(out: Uint8Array, input: Uint8Array, length: number): number;
+  /** The source has ended. Throws PodsocksError when it must not end here. */
+  end(): void;
+  close(): void;
+}
+
+export function sealing(sealer: StreamSealer): Transform {
+  return {
+    outLength: length => sealer.sealedLength(length),
+    apply: (out, input, length) => sealer.seal(out, 0, input, 0, length),
+    end() {},
+    close: () => sealer.close(),
+  };
+}
+
+export function opening(opener: StreamOpener): Transform {
+  return {
+    outLength: length => opener.openedLength(length),
+    apply: (out, input, length) => opener.open(out, 0, input, 0, length),
+    end: () => opener.end(),
+    close: () => opener.close(),
+  };
+}
+
+export interface RelayOptions {
+  /** Who asked for the relay; it sends `up`. */
+  readonly client: Connection;
+  /** Where it goes to; it sends `down`. */
+  readonly target: Connection;
+  readonly up: Transform;
+  readonly down: Transform;
+  /** Bytes for the target that went through `up` already, in a pooled buffer that the relay takes over. */
+  readonly first: { readonly buffer: Uint8Array; readonly length: number } | undefined;
+  readonly clock: IdleClock;
+  /** Milliseconds without a byte after which both ends are closed. */
+  readonly idleTimeout: number;
+  /**
+   * Takes over a connection whose bytes a transform refused, instead of a reset that would tell when they were.
+   * The other connection is reset in any case.
+   */
+  readonly absorb?: (connection: Connection) => void;
+}
+
+/** How a relay ended. */
+export interface RelayEnd {
+  /** Bytes that were written to the target, and to the client. */
+  readonly bytesUp: number;
+  readonly bytesDown: number;
+  /** Undefined when both ends closed in order. */
+  readonly error: Error | undefined;
+}
+
+/** A connection that has ended one way and moves no byte the other way is given up after this. */
+const HALF_CLOSED_TIMEOUT_MS = 30_000;
+
+/**
+ * Moves bytes both ways until both ends have closed, or one failed, or nothing moved for too long. Either direction may
+ * end before the other. A side that does not read stops the other side's reads: what is in flight is one buffer each way.
+ */
+export function relay(options: RelayOptions): Promise<RelayEnd> {
+  return new Promise(resolve => new Relay(options, resolve));
+}
+
+class Relay implements Idling {
+  active = true;
+  idleFor = 0;
+  idleLimit: number;
+  readonly #options: RelayOptions;
+  readonly #up: Flow;
+  readonly #down: Flow;
+  readonly #resolve: (end: RelayEnd) => void;
+  /** The connections that are still the relay's. */
+  readonly #open: Set<Connection>;
+  #error: Error | undefined;
+
+  constructor(options: RelayOptions, resolve: (end: RelayEnd) => void) {
+    this.#options = options;
+    this.#resolve = resolve;
+    this.idleLimit = options.idleTimeout;
+    const { client, target, up, down, first, clock } = options;
+    this.#open = new Set([client, target]);
+    this.#up = new Flow(this, client, target, up);
+    this.#down = new Flow(this, target, client, down);
+    clock.add(this);
+    client.socket.on('error', this.#onError).on('close', this.#onClientClose);
+    target.socket.on('error', this.#onError).on('close', this.#onTargetClose);
+    if (first === undefined || this.#up.send(first.buffer, first.length)) client.socket.resume();
+    target.socket.resume();
+    // What happened while the other side was being dialled.
+    if (client.socket.readableEnded) this.#up.onEnd();
+    if (client.socket.closed) this.#onClientClose();
+    if (target.socket.closed) this.#onTargetClose();
+  }
+
+  halfClosed(): void {
+    this.idleLimit = Math.min(this.#options.idleTimeout, HALF_CLOSED_TIMEOUT_MS);
+    this.active = true;
+  }
+
+  expire(): void {
+    this.#fail(new PodsocksError('ERR_TIMEOUT', `no byte for ${this.idleFor / 1000} s`));
+  }
+
+  /** A transform refused what `source` sent. */
+  refuse(flow: Flow, error: Error): void {
+    const { client, absorb } = this.#options;
+    const { source } = flow;
+    if (absorb !== undefined) {
+      source.socket
+        .off('error', this.#onError)
+        .off('close', source === client ? this.#onClientClose : this.#onTargetClose)
+        .off('end', flow.onEnd);
+      this.#open.delete(source);
+      absorb(source);
+    }
+    this.#fail(error);
+  }
+
+  /** Ends what is open with RST: neither side may take what it has got for the whole. */
+  #fail(error: Error): void {
+    this.#error ??= error;
+    for (const connection of this.#open) connection.reset();
+  }
+
+  readonly #onError = (error: Error): void => this.#fail(error);
+  readonly #onClientClose = (): void => this.#closed(this.#options.client);
+  readonly #onTargetClose = (): void => this.#closed(this.#options.target);
+
+  #closed(connection: Connection): void {
+    this.#open.delete(connection);
+    if (this.#open.size > 0) {
+      // In order, a socket closes after both directions have ended; what is left then is the other's last writes.
+      if (!this.#up.ended || !this.#down.ended) this.#fail(this.#error ?? new PodsocksError('ERR_DIAL', 'a peer has gone'));
+      return;
+    }
+    const { clock, up, down } = this.#options;
+    clock.remove(this);
+    up.close();
+    down.close();
+    this.#resolve({ bytesUp: this.#up.bytes, bytesDown: this.#down.bytes, error: this.#error });
+  }
+}
+
+/** One direction of a relay. */
+class Flow {
+  readonly source: Connection;
+  bytes = 0;
+  ended = false;
+  readonly #relay: Relay;
+  readonly #sink: Connection;
+  readonly #transform: Transform;
+  /** The buffer that the sink's kernel has not taken yet: at most one, and meanwhile the source is not read. */
+  #inFlight: Uint8Array | undefined;
+
+  constructor(relay: Relay, source: Connection, sink: Connection, transform: Transform) {
+    this.#relay = relay;
+    this.source = source;
+    this.#sink = sink;
+    this.#transform = transform;
+    source.receive = this.#receive;
+    source.socket.on('end', this.onEnd);
+  }
+
+  readonly #receive = (input: Uint8Array, length: number): boolean => {
+    this.#relay.active = true;
+    const transform = this.#transform;
+    const out = buffers.take(transform.outLength(length));
+    let written: number;
+    try {
+      written = transform.apply(out, input, length);
+    } catch (error) {
+      buffers.give(out);
+      this.#relay.refuse(this, error as Error);
+      return true;
+    }
+    if (written > 0) return this.send(out, written);
+    buffers.give(out); // all of it was the beginning of a chunk
+    return true;
+  };
+
+  /** Writes `buffer[0, length)` and gives the buffer back when the kernel has it. Returns whether that is so already. */
+  send(buffer: Uint8Array, length: number): boolean {
+    const { socket } = this.#sink;
+    this.bytes += length;
+    socket.write(length === buffer.length ? buffer : buffer.subarray(0, length), this.#onWritten);
+    if (socket.writableLength === 0) {
+      buffers.give(buffer);
+      return true;
+    }
+    this.#inFlight = buffer;
+    return false;
+  }
+
+  readonly #onWritten = (error?: Error | null): void => {
+    // Also called, late, for writes that the kernel took at once. After an error the buffer is left to the collector:
+    // where writes are asynchronous in the kernel (Windows), it may still be read from.
+    if (error || this.#inFlight === undefined || this.#sink.socket.writableLength !== 0) return;
+    buffers.give(this.#inFlight);
+    this.#inFlight = undefined;
+    this.#relay.active = true;
+    this.source.socket.resume();
+  };
+
+  readonly onEnd = (): void => {
+    try {
+      this.#transform.end();
+    } catch (error) {
+      this.#relay.refuse(this, error as Error);
+      return;
+    }
+    this.ended = true;
+    this.#relay.halfClosed();
+    this.#sink.socket.end();
+  };
+}
