@@ -108,6 +108,7 @@ const NO_ANSWER =
 /** Failures of what the server sent, as opposed to failures of sockets. */
 function isServersFault(error: Error): boolean {
   return (
-    error instanceof PodsocksError && ['ERR_AUTHENTICATION', 'ERR_HEADER', 'ERR_REPLAY', 'ERR_TIMESTAMP'].includes(error.code)
+    error instanceof PodsocksError &&
+    ['ERR_AUTHENTICATION', 'ERR_HEADER', 'ERR_REPLAY', 'ERR_TIMESTAMP'].includes(error.code)
   );
 }

@@ -29,7 +29,8 @@ export function authenticate(connection: Connection, opener: RequestOpener): Pro
       reject(error);
     };
     const onEnd = () => refuse(new PodsocksError('ERR_TRUNCATED', 'the client ended before its request was complete'));
-    const onClose = () => refuse(new PodsocksError('ERR_TIMEOUT', 'the connection closed before its request was complete'));
+    const onClose = () =>
+      refuse(new PodsocksError('ERR_TIMEOUT', 'the connection closed before its request was complete'));
     socket.on('end', onEnd);
     socket.on('close', onClose);
     connection.receive = (input, length) => {

@@ -42,8 +42,9 @@ export async function startServer(config: ServerConfig, { log }: { log: Logger }
   const keyring = keyringOf(method, config.key, config.users);
   const clock = new IdleClock(Math.min(1000, config.timeout / 4));
   const maxConnections = config.maxConnections ?? connectionBudget(descriptorLimit(), config.nofile);
-  const logRefusals = atMostEvery<{ client: string; error: PodsocksError }>(REFUSAL_LOG_MS, (count, { client, error }) =>
-    log.warn({ count, client, code: error.code }, `refused: ${error.message}`),
+  const logRefusals = atMostEvery<{ client: string; error: PodsocksError }>(
+    REFUSAL_LOG_MS,
+    (count, { client, error }) => log.warn({ count, client, code: error.code }, `refused: ${error.message}`),
   );
 
   const listener = await Listener.listen({

@@ -27,7 +27,8 @@ export const KEEP_ALIVE_DELAY_MS = 60_000;
  */
 export function dial(options: DialOptions): Promise<Connection> {
   const { host, port, timeout, ipv6First, noDelay, localAddress } = options;
-  if (port === 0) return Promise.reject(new PodsocksError('ERR_DIAL', `${formatTarget(options)}: port 0 cannot be dialled`));
+  if (port === 0)
+    return Promise.reject(new PodsocksError('ERR_DIAL', `${formatTarget(options)}: port 0 cannot be dialled`));
   return new Promise((resolve, reject) => {
     const connection = Connection.connect({
       host,

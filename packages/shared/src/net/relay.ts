@@ -141,7 +141,8 @@ class Relay implements Idling {
     this.#open.delete(connection);
     if (this.#open.size > 0) {
       // In order, a socket closes after both directions have ended; what is left then is the other's last writes.
-      if (!this.#up.ended || !this.#down.ended) this.#fail(this.#error ?? new PodsocksError('ERR_DIAL', 'a peer has gone'));
+      if (!this.#up.ended || !this.#down.ended)
+        this.#fail(this.#error ?? new PodsocksError('ERR_DIAL', 'a peer has gone'));
       return;
     }
     const { clock, up, down } = this.#options;

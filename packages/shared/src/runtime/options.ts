@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { isIP, isIPv6 } from 'node:net';
-import { Command, CommanderError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { BACKEND_CHOICES, type BackendChoice } from '../crypto/backends.ts';
 import { DEFAULT_METHOD, methodNamed } from '../crypto/methods.ts';
 import { PodsocksError } from './errors.ts';
@@ -121,7 +121,11 @@ export const commonSettings = {
     'file that holds the password',
     asText,
   ),
-  method: single({ flags: '-m, --method <name>', env: 'SS_METHOD' }, `method (default: ${DEFAULT_METHOD})`, methodNamed),
+  method: single(
+    { flags: '-m, --method <name>', env: 'SS_METHOD' },
+    `method (default: ${DEFAULT_METHOD})`,
+    methodNamed,
+  ),
   timeout: single(
     { flags: '-t, --timeout <seconds>', env: 'SS_TIMEOUT' },
     'end connections that are idle for so long (default: 300)',
@@ -159,10 +163,10 @@ export const commonSettings = {
 } satisfies Settings;
 
 /** How long `--drain-timeout` lets connections finish; the default differs between the programs. */
-export function drainTimeoutSetting(defaultSeconds: number): Setting<number> {
+export function drainTimeoutSetting(defaultTimeout: number): Setting<number> {
   return single(
     { flags: '--drain-timeout <seconds>', env: 'SS_DRAIN_TIMEOUT' },
-    `time for connections to finish after SIGTERM (default: ${defaultSeconds})`,
+    `time for connections to finish after SIGTERM (default: ${defaultTimeout / 1000})`,
     parseWait,
   );
 }
@@ -374,17 +378,11 @@ const REFUSED_FLAGS: readonly [flags: string, why: string][] = [
   ['--manager-address [address]', 'there is no manager; leave it out and give several users in the file'],
 ];
 
-/** Where a program writes; process.stdout and process.stderr, or a test's. */
-export interface Output {
-  readonly stdout: { write(text: string): unknown };
-  readonly stderr: { write(text: string): unknown; readonly isTTY?: boolean };
-}
-
 /** A commander program with these settings; hidden among them the flags that are refused by name. */
 export function createProgram(
   about: { readonly name: string; readonly version: string; readonly summary: string },
   settings: Settings,
-  { stdout }: Output,
+  stdout: { write(text: string): unknown },
 ): Command {
   const program = new Command(about.name)
     .description(about.summary)
@@ -394,7 +392,10 @@ export function createProgram(
     .configureOutput({ writeOut: text => void stdout.write(text), outputError: () => {} });
   addSettings(program, settings);
   for (const [flags] of REFUSED_FLAGS) program.addOption(new Option(flags).hideHelp());
-  return program.version(about.version, '-V, --version', 'print the version').helpOption('-h, --help', 'print this help');
+  program.hook('preAction', () => refuseFlags(program));
+  return program
+    .version(about.version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help');
 }
 
 /** Adds settings to a command: options, arguments, and a section of its help for what only the environment sets. */
@@ -414,28 +415,6 @@ export function addSettings(command: Command, settings: Settings): void {
     }
   }
   if (unflagged.length > 0) command.addHelpText('after', `\nEnvironment:\n${unflagged.join('\n')}`);
-}
-
-/**
- * Parses `argv` (without node and script) and runs the action that it asks for; help and version are printed.
- *
- * @throws PodsocksError ERR_USAGE for what commander does not understand, and what the action throws.
- */
-export async function runProgram(program: Command, argv: readonly string[]): Promise<void> {
-  program.hook('preAction', () => refuseFlags(program));
-  try {
-    await program.parseAsync(argv, { from: 'user' });
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode === 0) return;
-    // An unknown option is quoted with its value (--passwrod=secret, -Ksecret), which may be the password.
-    const [complaint = '', hint] = error.message
-      .replace(/^error: /, '')
-      .replace(/'(--[^'=]*|-[^'-])[^]*?'(?=\n|$)/, '$1')
-      .split('\n');
-    const suggestion = hint ? ` ${hint.toLowerCase().replace('(did', '(did')}` : '';
-    throw new PodsocksError('ERR_USAGE', `${complaint}${suggestion}; see: ${program.name()} --help`);
-  }
 }
 
 function refuseFlags(program: Command): void {

@@ -107,7 +107,21 @@ describe('parseSsUrl', () => {
   });
 
   test('throws nothing but PodsocksError, whatever the text', () => {
-    const pieces = fc.constantFrom('ss://', '@', ':', '/', '?', '#', '%', '[', ']', 'plugin=', user, 'aes-256-gcm', '1');
+    const pieces = fc.constantFrom(
+      'ss://',
+      '@',
+      ':',
+      '/',
+      '?',
+      '#',
+      '%',
+      '[',
+      ']',
+      'plugin=',
+      user,
+      'aes-256-gcm',
+      '1',
+    );
     const garbage = fc.oneof(
       fc.string({ unit: 'binary' }),
       fc.array(fc.oneof(pieces, fc.string()), { maxLength: 12 }).map(parts => `ss://${parts.join('')}`),

@@ -1,0 +1,233 @@
+import { serverKey } from '@podsocks/shared/crypto/key-derivation';
+import { DEFAULT_METHOD, type Method, methodNamed } from '@podsocks/shared/crypto/methods';
+import {
+  commonFields,
+  type FileLayer,
+  type Fields,
+  type ForeignFields,
+  readConfigFile,
+  records,
+  secret,
+  text,
+  texts,
+} from '@podsocks/shared/runtime/config-file';
+import { isIPv6 } from 'node:net';
+import { PodsocksError } from '@podsocks/shared/runtime/errors';
+import type { LogFormat, LogLevel } from '@podsocks/shared/runtime/log';
+import {
+  type CommonConfig,
+  commonConfig,
+  commonSettings,
+  drainTimeoutSetting,
+  envLayer,
+  flagLayer,
+  folded,
+  located,
+  parseAddress,
+  parseHost,
+  parseListenPort,
+  portOf,
+  type Settings,
+  type Sourced,
+  several,
+  single,
+} from '@podsocks/shared/runtime/options';
+
+/** What ss-server runs with. Times in milliseconds. */
+export interface ServerConfig extends CommonConfig {
+  readonly listen: readonly { readonly host: string; readonly port: number }[];
+  readonly method: Method;
+  /** SIP022: the PSK, or the iPSK where there are users. SIP004: the key; absent where there are users. */
+  readonly key?: Uint8Array;
+  readonly users: readonly { readonly name: string; readonly key: Uint8Array }[];
+  /** Where outgoing connections leave from, per address family. */
+  readonly bindAddress?: { readonly ipv4?: string; readonly ipv6?: string };
+}
+
+/** The passwords behind the keys of a configuration, as `ss-server url` needs them. */
+export interface ServerSecrets {
+  readonly password?: string;
+  readonly users: readonly { readonly name: string; readonly password: string }[];
+}
+
+export interface LoadedServer {
+  readonly config: ServerConfig;
+  readonly secrets: ServerSecrets;
+  readonly logLevel: LogLevel;
+  /** Undefined: as stderr suggests. */
+  readonly logFormat?: LogFormat;
+  readonly warnings: readonly string[];
+}
+
+export const DEFAULT_PORT = 8388;
+const DEFAULT_HOST = '0.0.0.0';
+/** Kubernetes kills a pod 30 s after SIGTERM; draining has to be over before. */
+const DEFAULTS = { handshakeTimeout: 60_000, drainTimeout: 25_000 };
+
+/** The command line of ss-server, in the order of its help. */
+export const SERVER_SETTINGS = {
+  server: several(
+    { flags: '-s, --server <host>', env: 'SS_SERVER' },
+    `address to listen on, may be repeated (default: ${DEFAULT_HOST})`,
+    parseHost,
+  ),
+  serverPort: single(
+    { flags: '-p, --server-port <port>', env: 'SS_SERVER_PORT' },
+    `port to listen on (default: ${DEFAULT_PORT})`,
+    parseListenPort,
+  ),
+  localAddress: several(
+    { flags: '-b, --local-address <address>', env: 'SS_LOCAL_ADDRESS' },
+    'address that outgoing connections leave from; may be given once for IPv4 and once for IPv6',
+    parseAddress,
+  ),
+  drainTimeout: drainTimeoutSetting(DEFAULTS.drainTimeout),
+  ...commonSettings,
+} satisfies Settings;
+
+const FILE_FIELDS = {
+  ...commonFields,
+  local_address: texts(parseAddress),
+  local_ipv4_address: text(parseAddress),
+  local_ipv6_address: text(parseAddress),
+  users: records({ name: text(parseUserName), password: secret }),
+} satisfies Fields;
+
+const FOREIGN: ForeignFields = {
+  // shadowsocks-libev's example, which many files began as, has it for both programs.
+  noEffect: { local_port: 'it belongs to ss-local' },
+  refused: {
+    servers: 'there is one port; use "server" and "server_port", and "users" for several passwords',
+    socks_users: 'they belong to ss-local; remove it',
+  },
+};
+
+/**
+ * The configuration from flags (commander's `opts()`), environment and file, in this order of precedence.
+ *
+ * @throws PodsocksError ERR_USAGE or ERR_CONFIG, naming place, fault and mend, and never a secret.
+ */
+export function loadServer(
+  parsed: Readonly<Record<string, unknown>>,
+  env: Readonly<Record<string, string | undefined>>,
+  nodeVersion: string = process.versions.node,
+): LoadedServer {
+  const warnings: string[] = [];
+  const warn = (message: string) => void warnings.push(message);
+  const flags = folded(flagLayer(SERVER_SETTINGS, parsed), warn);
+  const environment = folded(envLayer(SERVER_SETTINGS, env), warn);
+  const path = (flags.config ?? environment.config)?.value;
+  const file = path === undefined ? {} : readConfigFile(path, FILE_FIELDS, FOREIGN, warn);
+  const given = { ...file, ...environment, ...flags };
+
+  const method = given.method?.value ?? methodNamed(DEFAULT_METHOD);
+  const users = usersOf(method, given.password, given.users);
+  const bindAddress = bindAddressOf(flags.localAddress ?? environment.localAddress ?? addressesIn(file));
+  const config: ServerConfig = {
+    listen: (given.server?.value ?? [{ host: DEFAULT_HOST }]).map(({ host, port }) => ({
+      host,
+      port: portOf(port, given.server, [flags, environment, file]) ?? DEFAULT_PORT,
+    })),
+    method,
+    ...keysOf(method, given.password, users),
+    ...(bindAddress && { bindAddress }),
+    ...commonConfig(given, DEFAULTS, { warn, nodeVersion }),
+  };
+  return {
+    config,
+    secrets: {
+      ...(given.password && { password: given.password.value }),
+      users: users.map(({ name, password }) => ({ name, password: password.value })),
+    },
+    logLevel: given.logLevel?.value ?? 'info',
+    ...(given.logFormat && { logFormat: given.logFormat.value }),
+    warnings,
+  };
+}
+
+interface User {
+  readonly name: string;
+  readonly password: Sourced<string>;
+  /** Where the name is. */
+  readonly from: string;
+}
+
+/** The users in the file, and in SIP004 the one whom the top-level password makes. */
+function usersOf(
+  method: Method,
+  password: Sourced<string> | undefined,
+  listed: Sourced<readonly { readonly name: string; readonly password: string }[]> | undefined,
+): readonly User[] {
+  if (!listed) return [];
+  if (listed.value.length === 0) {
+    throw wrong(`${listed.from}: is empty; list a user, or remove it to run with one password for all`);
+  }
+  if (method.generation === 'sip022' && !method.identityHeaders) {
+    throw wrong(
+      `${listed.from}: ${method.name} cannot tell users apart; use 2022-blake3-aes-256-gcm or 2022-blake3-aes-128-gcm`,
+    );
+  }
+  const users = listed.value.map((user, i) => ({
+    name: user.name,
+    password: { value: user.password, from: `${listed.from}[${i}].password` },
+    from: `${listed.from}[${i}].name`,
+  }));
+  if (method.generation === 'sip004' && password) users.push({ name: 'default', password, from: password.from });
+  const names = new Set<string>();
+  for (const { name, from } of users) {
+    if (names.has(name)) throw wrong(`${from}: the name ${JSON.stringify(name)} is taken; give each user its own`);
+    names.add(name);
+  }
+  return users;
+}
+
+/** The keys of the configuration, no two of them the same: the key is what tells who somebody is. */
+function keysOf(
+  method: Method,
+  password: Sourced<string> | undefined,
+  users: readonly User[],
+): Pick<ServerConfig, 'key' | 'users'> {
+  const owners = new Map<string, string>();
+  const keyOf = ({ value, from }: Sourced<string>, owner: string): Uint8Array => {
+    const key = located(from, () => serverKey(method, value));
+    const twin = owners.get(Buffer.from(key).toString('hex'));
+    if (twin) throw wrong(`${from}: is the same as that of ${twin}; give each user a key of its own: ss-server genkey`);
+    owners.set(Buffer.from(key).toString('hex'), owner);
+    return key;
+  };
+  const needsKey = method.generation === 'sip022' || users.length === 0;
+  if (needsKey && !password) {
+    throw wrong(
+      `no password${users.length > 0 ? ' beside the users: they need a main key too' : ''}; make one with: ` +
+        `ss-server genkey -m ${method.name}, and give it as SS_PASSWORD, --password-file or "password" in the file`,
+    );
+  }
+  return {
+    ...(needsKey && password && { key: keyOf(password, 'the server') }),
+    users: users.map(user => ({ name: user.name, key: keyOf(user.password, JSON.stringify(user.name)) })),
+  };
+}
+
+/** All spellings of "local_address" that shadowsocks-libev has. */
+function addressesIn(file: FileLayer<typeof FILE_FIELDS>): Sourced<readonly string[]> | undefined {
+  const given = [file.localAddress, file.localIpv4Address, file.localIpv6Address].filter(field => field !== undefined);
+  return given[0] && { value: given.flatMap(field => field.value), from: given.map(field => field.from).join(', ') };
+}
+
+function bindAddressOf(given: Sourced<readonly string[]> | undefined): ServerConfig['bindAddress'] {
+  if (!given) return undefined;
+  const [ipv6, ipv4] = [given.value.filter(isIPv6), given.value.filter(address => !isIPv6(address))];
+  if (ipv4.length > 1 || ipv6.length > 1) {
+    throw wrong(`${given.from}: takes one IPv4 and one IPv6 address; leave out the others`);
+  }
+  return { ...(ipv4[0] && { ipv4: ipv4[0] }), ...(ipv6[0] && { ipv6: ipv6[0] }) };
+}
+
+function parseUserName(name: string): string {
+  if (/^[^\s\p{Cc}]+$/u.test(name)) return name;
+  throw wrong('is empty or has white space in it; give a plain name');
+}
+
+function wrong(message: string): PodsocksError {
+  return new PodsocksError('ERR_CONFIG', message);
+}

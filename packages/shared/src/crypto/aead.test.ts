@@ -1,0 +1,104 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { PodsocksError } from '../runtime/errors.ts';
+import type { AeadBackend } from './aead.ts';
+import { nobleBackend } from './aead-noble.ts';
+import { nodeBackend } from './aead-node.ts';
+import { backendFor } from './backends.ts';
+import { type Aead, METHODS, methodNamed, TAG_BYTES } from './methods.ts';
+import { incrementNonce } from './nonce.ts';
+
+const BACKENDS: readonly AeadBackend[] = [nodeBackend, nobleBackend];
+const AEADS = [...new Map(METHODS.map(method => [method.aead, method])).values()];
+const GUARD = 0xee;
+
+function sealAt(backend: AeadBackend, aead: Aead, key: Uint8Array, plain: Uint8Array, outAt: number, inAt: number) {
+  const input = new Uint8Array(inAt + plain.length + 3).fill(GUARD);
+  input.set(plain, inAt);
+  const out = new Uint8Array(outAt + plain.length + TAG_BYTES + 3).fill(GUARD);
+  backend.create(aead, key).seal(out, outAt, input, inAt, plain.length);
+  return out;
+}
+
+describe.each(AEADS)('$aead', ({ aead, keyBytes }) => {
+  const backends = BACKENDS.filter(backend => backend.supports(aead));
+
+  it('gives the same bytes under every backend, only where told to, and opens them again', () => {
+    fc.assert(
+      fc.property(
+        fc.uint8Array({ minLength: keyBytes, maxLength: keyBytes }),
+        fc.uint8Array({ maxLength: 300 }),
+        fc.nat(40),
+        fc.nat(40),
+        (key, plain, outAt, inAt) => {
+          const [first, ...others] = backends.map(backend => sealAt(backend, aead, key, plain, outAt, inAt));
+          for (const other of others) expect(other).toEqual(first);
+          const end = outAt + plain.length + TAG_BYTES;
+          expect(first!.subarray(0, outAt).every(byte => byte === GUARD)).toBe(true);
+          expect(first!.subarray(end).every(byte => byte === GUARD)).toBe(true);
+          for (const backend of backends) {
+            const opened = new Uint8Array(inAt + plain.length + 3).fill(GUARD);
+            expect(backend.create(aead, key).open(opened, inAt, first!, outAt, plain.length)).toBe(true);
+            expect(opened.subarray(inAt, inAt + plain.length)).toEqual(plain);
+            expect(opened.subarray(0, inAt).every(byte => byte === GUARD)).toBe(true);
+            expect(opened.subarray(inAt + plain.length).every(byte => byte === GUARD)).toBe(true);
+          }
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it.each(backends)('counts the nonce up after success only, under $name', backend => {
+    const key = new Uint8Array(keyBytes).fill(7);
+    const plain = Uint8Array.of(1, 2, 3);
+    const sealer = backend.create(aead, key);
+    const sealed = [0, 1, 2].map(() => {
+      const out = new Uint8Array(plain.length + TAG_BYTES);
+      sealer.seal(out, 0, plain, 0, plain.length);
+      return out;
+    });
+    expect(sealed[0]).not.toEqual(sealed[1]);
+    const opener = backend.create(aead, key);
+    const opened = new Uint8Array(plain.length);
+    expect(opener.open(opened, 0, sealed[1]!, 0, plain.length)).toBe(false); // too early
+    for (const packet of sealed) expect(opener.open(opened, 0, packet, 0, plain.length)).toBe(true);
+    expect(opened).toEqual(plain);
+  });
+
+  it.each(backends)('refuses every flipped bit, under $name', backend => {
+    const key = new Uint8Array(keyBytes).fill(9);
+    const plain = Uint8Array.of(1, 2, 3, 4);
+    const sealed = sealAt(backend, aead, key, plain, 0, 0).subarray(0, plain.length + TAG_BYTES);
+    for (let bit = 0; bit < sealed.length * 8; bit++) {
+      const altered = Uint8Array.from(sealed);
+      altered[bit >> 3]! ^= 1 << (bit & 7);
+      expect(backend.create(aead, key).open(new Uint8Array(4), 0, altered, 0, 4)).toBe(false);
+    }
+  });
+});
+
+describe('the choice of a backend', () => {
+  it('is the fastest that can do the method', () => {
+    expect(backendFor(methodNamed('aes-256-gcm'), 'auto')).toBe(nodeBackend);
+    expect(backendFor(methodNamed('xchacha20-ietf-poly1305'), 'auto')).toBe(nobleBackend);
+    expect(backendFor(methodNamed('aes-256-gcm'), 'noble')).toBe(nobleBackend);
+  });
+
+  it('fails in words when the one asked for cannot', () => {
+    expect(() => backendFor(methodNamed('xchacha20-ietf-poly1305'), 'node')).toThrow(
+      new PodsocksError(
+        'ERR_CONFIG',
+        'the crypto backend "node" has no xchacha20-poly1305, which xchacha20-ietf-poly1305 needs; use --crypto-backend auto',
+      ),
+    );
+  });
+});
+
+describe('the nonce', () => {
+  it('is a little-endian counter with carry', () => {
+    const nonce = Uint8Array.of(0xff, 0xff, 0, 0);
+    incrementNonce(nonce);
+    expect(nonce).toEqual(Uint8Array.of(0, 0, 1, 0));
+  });
+});
