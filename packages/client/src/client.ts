@@ -6,7 +6,7 @@ import { connectionBudget, descriptorLimit } from '@podsocks/shared/net/descript
 import { dial } from '@podsocks/shared/net/dial';
 import { IdleClock } from '@podsocks/shared/net/idle-clock';
 import { type Endpoint, Listener } from '@podsocks/shared/net/listener';
-import { opening, relay, sealing } from '@podsocks/shared/net/relay';
+import { Opening, relay, Sealing } from '@podsocks/shared/net/relay';
 import { atMostEvery } from '@podsocks/shared/runtime/at-most-every';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import type { Logger } from '@podsocks/shared/runtime/log';
@@ -69,8 +69,8 @@ export async function startClient(config: ClientConfig, { log }: { log: Logger }
     const { bytesUp, bytesDown, error } = await relay({
       client: connection,
       target: tunnel,
-      up: sealing(sealer),
-      down: opening(streams.openResponse(keys, sealer.salt)),
+      up: new Sealing(sealer),
+      down: new Opening(streams.openResponse(keys, sealer.salt)),
       first: await firstFlight(connection, sealer, request.rest),
       clock,
       idleTimeout: config.timeout,

@@ -1,12 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { methodNamed, DEFAULT_METHOD } from '@podsocks/shared/crypto/methods';
+import { DEFAULT_METHOD, methodNamed } from '@podsocks/shared/crypto/methods';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
-import { type Running, runProgram, runUntilSignal, type Surroundings } from '@podsocks/shared/runtime/lifecycle';
-import { createLogger, type Logger } from '@podsocks/shared/runtime/log';
+import { launch, printWarnings, type Running, runProgram, type Surroundings } from '@podsocks/shared/runtime/lifecycle';
+import type { Logger } from '@podsocks/shared/runtime/log';
 import {
   addSettings,
   createProgram,
-  describeCommon,
   envLayer,
   flagLayer,
   parseHost,
@@ -17,17 +16,114 @@ import {
 } from '@podsocks/shared/runtime/options';
 import { formatTarget } from '@podsocks/shared/wire/address';
 import { formatSsUrl } from '@podsocks/shared/wire/ss-url';
-import { loadServer, SERVER_SETTINGS, type ServerConfig } from './config.ts';
+import { type LoadedServer, loadServer, SERVER_SETTINGS, type ServerConfig } from './config.ts';
 
 const NAME = 'ss-server';
 
-/** What `ss-server url` has besides the settings of the server. */
+const GENKEY_SETTINGS = { method: SERVER_SETTINGS.method } satisfies Settings;
+
 const URL_SETTINGS = {
-  host: single({ flags: '--host <host>' }, 'host under which clients reach the server; needed', parseHost),
-  port: single({ flags: '--port <port>' }, 'port under which they do, such as the NodePort (default: its own)', parsePort),
+  host: single({ flags: '--host <host>' }, 'name or address under which clients reach the server', parseHost),
+  port: single(
+    { flags: '--port <port>' },
+    'port under which they do, such as the NodePort (default: its own)',
+    parsePort,
+  ),
 } satisfies Settings;
 
+const HELP = `
+Examples:
+  (umask 077; ss-server genkey > key)
+  ss-server --password-file key
+  ss-server url --password-file key --host node.example.com --port 30888
+
+Flags win over the environment, the environment over the file, the file over defaults.`;
+
+/** What the command line runs; `start` is startServer. */
 export interface ServerProgram {
   readonly version: string;
-  readonly start: (config: ServerConfig, deps: { log: Logger }) => Promise<Running>;
+  readonly start: (config: ServerConfig, deps: { readonly log: Logger }) => Promise<Running>;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * The command line of ss-server.
+ *
+ * @param argv without node and script.
+ * @returns the exit code: 0 fine, 1 failed while running, 2 wrong usage or configuration.
+ */
+export async function main(
+  argv: readonly string[],
+  env: Environment,
+  surroundings: Surroundings,
+  { version, start }: ServerProgram,
+): Promise<number> {
+  const { stdout } = surroundings;
+  const about = { name: NAME, version, summary: 'Shadowsocks server for a Kubernetes cluster.' };
+  const program = createProgram(about, SERVER_SETTINGS, stdout).addHelpText('after', HELP);
+  let exitCode = 0;
+
+  program.action(async () => {
+    const loaded = loadServer(program.opts(), env);
+    if (program.opts().check) {
+      printWarnings(NAME, loaded, surroundings);
+      stdout.write(summary(NAME, describe(loaded.config), loaded.config));
+      return;
+    }
+    exitCode = await launch(NAME, loaded, surroundings, log => start(loaded.config, { log }));
+  });
+
+  const genkey = program.command('genkey').description('print a new key (2022 methods) or password');
+  addSettings(genkey, GENKEY_SETTINGS);
+  genkey.action(() => {
+    stdout.write(`${newPassword(program.opts(), env)}\n`);
+  });
+
+  const url = program.command('url').description('print the ss:// URLs for clients, one per user; they hold the keys');
+  addSettings(url, URL_SETTINGS);
+  url.addHelpText('after', '\nThe settings of ss-server (see: ss-server --help) say which server.');
+  url.action(() => {
+    const loaded = loadServer(program.opts(), env);
+    printWarnings(NAME, loaded, surroundings);
+    for (const line of urls(loaded, url.opts())) stdout.write(`${line}\n`);
+  });
+
+  return (await runProgram(program, argv, surroundings)) || exitCode;
+}
+
+function describe({ listen, method, users, bindAddress }: ServerConfig): [label: string, value: string][] {
+  return [
+    ['listen', listen.map(formatTarget).join(', ')],
+    ['method', method.name],
+    ['users', users.map(user => user.name).join(', ') || 'one password for all'],
+    ['leaves from', Object.values(bindAddress ?? {}).join(', ') || 'any address'],
+  ];
+}
+
+/** SIP022 takes a key of one length; the password of SIP004 is text, in which 32 random bytes are beyond guessing. */
+function newPassword(parsed: Readonly<Record<string, unknown>>, env: Environment): string {
+  if (Object.keys(parsed).some(name => name !== 'method')) {
+    throw new PodsocksError('ERR_USAGE', 'genkey takes -m (--method) only; leave out the other flags');
+  }
+  const given = { ...envLayer(GENKEY_SETTINGS, env), ...flagLayer(GENKEY_SETTINGS, parsed) };
+  const method = given.method?.value ?? methodNamed(DEFAULT_METHOD);
+  return randomBytes(method.generation === 'sip022' ? method.keyBytes : 32).toString('base64');
+}
+
+/** One URL for each user, who is its tag, or the one of the server. */
+function urls({ config, secrets }: LoadedServer, parsed: Readonly<Record<string, unknown>>): string[] {
+  const given = flagLayer(URL_SETTINGS, parsed);
+  if (!given.host) {
+    throw new PodsocksError('ERR_USAGE', 'url: --host is missing; give the name or address that clients connect to');
+  }
+  const { host } = given.host.value;
+  const port = given.host.value.port ?? given.port?.value ?? config.listen[0]!.port;
+  if (port === 0) throw new PodsocksError('ERR_USAGE', 'url: the server takes any free port; say which with --port');
+  const server = { method: config.method.name, host, port };
+  if (secrets.users.length === 0) return [formatSsUrl({ ...server, password: secrets.password! })];
+  return secrets.users.map(user => {
+    const password = config.key ? `${secrets.password}:${user.password}` : user.password;
+    return formatSsUrl({ ...server, password, tag: user.name });
+  });
 }

@@ -1,9 +1,11 @@
+import { isIPv6 } from 'node:net';
+import { backendFor } from '@podsocks/shared/crypto/backends';
 import { serverKey } from '@podsocks/shared/crypto/key-derivation';
 import { DEFAULT_METHOD, type Method, methodNamed } from '@podsocks/shared/crypto/methods';
 import {
   commonFields,
-  type FileLayer,
   type Fields,
+  type FileLayer,
   type ForeignFields,
   readConfigFile,
   records,
@@ -11,9 +13,8 @@ import {
   text,
   texts,
 } from '@podsocks/shared/runtime/config-file';
-import { isIPv6 } from 'node:net';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
-import type { LogFormat, LogLevel } from '@podsocks/shared/runtime/log';
+import type { Preamble } from '@podsocks/shared/runtime/lifecycle';
 import {
   type CommonConfig,
   commonConfig,
@@ -50,13 +51,9 @@ export interface ServerSecrets {
   readonly users: readonly { readonly name: string; readonly password: string }[];
 }
 
-export interface LoadedServer {
+export interface LoadedServer extends Preamble {
   readonly config: ServerConfig;
   readonly secrets: ServerSecrets;
-  readonly logLevel: LogLevel;
-  /** Undefined: as stderr suggests. */
-  readonly logFormat?: LogFormat;
-  readonly warnings: readonly string[];
 }
 
 export const DEFAULT_PORT = 8388;
@@ -133,6 +130,7 @@ export function loadServer(
     ...(bindAddress && { bindAddress }),
     ...commonConfig(given, DEFAULTS, { warn, nodeVersion }),
   };
+  backendFor(method, config.cryptoBackend);
   return {
     config,
     secrets: {
@@ -224,8 +222,8 @@ function bindAddressOf(given: Sourced<readonly string[]> | undefined): ServerCon
 }
 
 function parseUserName(name: string): string {
-  if (/^[^\s\p{Cc}]+$/u.test(name)) return name;
-  throw wrong('is empty or has white space in it; give a plain name');
+  if (name.trim() !== '' && !/\p{Cc}/u.test(name)) return name;
+  throw wrong('is empty or has control characters in it; give a plain name');
 }
 
 function wrong(message: string): PodsocksError {

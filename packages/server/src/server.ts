@@ -7,7 +7,7 @@ import { connectionBudget, descriptorLimit } from '@podsocks/shared/net/descript
 import { type DialOptions, dial } from '@podsocks/shared/net/dial';
 import { IdleClock } from '@podsocks/shared/net/idle-clock';
 import { type Endpoint, Listener } from '@podsocks/shared/net/listener';
-import { opening, relay, sealing } from '@podsocks/shared/net/relay';
+import { Opening, relay, Sealing } from '@podsocks/shared/net/relay';
 import { atMostEvery } from '@podsocks/shared/runtime/at-most-every';
 import { buffers } from '@podsocks/shared/runtime/buffer-pool';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
@@ -76,18 +76,21 @@ export async function startServer(config: ServerConfig, { log }: { log: Logger }
     const end = await relay({
       client: connection,
       target,
-      up: opening(opener),
-      down: sealing(streams.sealResponse(request)),
+      up: new Opening(opener),
+      down: new Sealing(streams.sealResponse(request)),
       first,
       clock,
       idleTimeout: config.timeout,
-      absorb: source => {
-        listener.expel(source);
-        absorb(source);
-      },
+      absorb: absorbLater,
     });
     const { bytesUp, bytesDown, error } = end;
     log.debug({ ...context, bytesUp, bytesDown, ...(error && { reason: error.message }) }, 'connection closed');
+  }
+
+  /** A stream that failed after its request was accepted. */
+  function absorbLater(connection: Connection): void {
+    listener.expel(connection);
+    absorb(connection);
   }
 
   function refused(refusal: { client: string; error: unknown }): undefined {

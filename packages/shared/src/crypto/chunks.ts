@@ -15,11 +15,13 @@ const LENGTH_BYTES = 2;
 export const SEALED_LENGTH_BYTES = LENGTH_BYTES + TAG_BYTES;
 const CHUNK_OVERHEAD = SEALED_LENGTH_BYTES + TAG_BYTES;
 
+/** A length in the clear, used within one call only: an idle connection has none of its own. */
+const lengthScratch = new Uint8Array(LENGTH_BYTES);
+
 /** Plaintext to chunks, each as large as allowed. */
 export class ChunkSealer {
   readonly #aead: AeadContext;
   readonly #maxChunk: number;
-  readonly #length = new Uint8Array(LENGTH_BYTES);
 
   constructor(aead: AeadContext, maxChunk: number) {
     this.#aead = aead;
@@ -35,9 +37,9 @@ export class ChunkSealer {
     let cursor = outAt;
     for (let done = 0; done < length; ) {
       const chunk = Math.min(length - done, this.#maxChunk);
-      this.#length[0] = chunk >>> 8;
-      this.#length[1] = chunk & 0xff;
-      this.#aead.seal(out, cursor, this.#length, 0, LENGTH_BYTES);
+      lengthScratch[0] = chunk >>> 8;
+      lengthScratch[1] = chunk & 0xff;
+      this.#aead.seal(out, cursor, lengthScratch, 0, LENGTH_BYTES);
       cursor += SEALED_LENGTH_BYTES;
       this.#aead.seal(out, cursor, input, inputAt + done, chunk);
       cursor += chunk + TAG_BYTES;
@@ -56,7 +58,6 @@ export class ChunkOpener {
   readonly #aead: AeadContext;
   readonly #maxChunk: number;
   readonly #units = new Reassembly();
-  readonly #length = new Uint8Array(LENGTH_BYTES);
   /** The length of the payload that comes next, or -1 when a length does. */
   #payload: number;
 
@@ -86,8 +87,8 @@ export class ChunkOpener {
         cursor += plain;
         this.#payload = -1;
       } else {
-        if (!this.#aead.open(this.#length, 0, units.source, units.sourceAt, LENGTH_BYTES)) throw altered();
-        this.#payload = chunkLength(this.#length, this.#maxChunk);
+        if (!this.#aead.open(lengthScratch, 0, units.source, units.sourceAt, LENGTH_BYTES)) throw altered();
+        this.#payload = chunkLength(lengthScratch, this.#maxChunk);
       }
     }
     units.settle();

@@ -19,11 +19,11 @@ import type { Request, StreamOpener, StreamSealer, StreamServices } from './stre
 
 export class Sip022ResponseSealer implements StreamSealer {
   readonly #services: StreamServices;
-  readonly #request: Request;
+  /** Until the header has left. */
+  #request: Request | undefined;
   readonly #salt: Uint8Array;
   readonly #aead: AeadContext;
   readonly #chunks: ChunkSealer;
-  #headerSent = false;
 
   constructor(services: StreamServices, request: Request) {
     const { method, backend, random } = services;
@@ -35,17 +35,18 @@ export class Sip022ResponseSealer implements StreamSealer {
   }
 
   sealedLength(length: number): number {
-    const header = this.#headerSent ? 0 : this.#salt.length + responseFixedBytes(this.#salt.length) + TAG_BYTES;
+    const header = this.#request === undefined ? 0 : this.#salt.length + responseFixedBytes(this.#salt.length) + TAG_BYTES;
     return header + this.#chunks.sealedLength(length);
   }
 
   seal(out: Uint8Array, outAt: number, input: Uint8Array, inputAt: number, length: number): number {
-    if (this.#headerSent || length === 0) return this.#chunks.seal(out, outAt, input, inputAt, length);
-    this.#headerSent = true;
+    const request = this.#request;
+    if (request === undefined || length === 0) return this.#chunks.seal(out, outAt, input, inputAt, length);
+    this.#request = undefined;
     // The header is sent only together with data and stands for the first length chunk.
     const first = Math.min(length, this.#services.method.maxChunk);
     const fixed = new Uint8Array(responseFixedBytes(this.#salt.length));
-    encodeResponse(fixed, this.#services.unixTime(), this.#request.salt, first);
+    encodeResponse(fixed, this.#services.unixTime(), request.salt, first);
 
     let cursor = outAt;
     out.set(this.#salt, cursor);

@@ -127,7 +127,7 @@ export class Listener {
       return;
     }
     this.#strangers.set(connection, performance.now());
-    connection.socket.once('close', () => {
+    connection.socket.on('close', () => {
       this.#strangers.delete(connection);
       this.#admitted.delete(connection);
       if (this.size === 0) this.#onEmpty?.();

@@ -15,22 +15,52 @@ export interface Transform {
   close(): void;
 }
 
-export function sealing(sealer: StreamSealer): Transform {
-  return {
-    outLength: length => sealer.sealedLength(length),
-    apply: (out, input, length) => sealer.seal(out, 0, input, 0, length),
-    end() {},
-    close: () => sealer.close(),
-  };
+/** Plaintext in, wire bytes out. */
+export class Sealing implements Transform {
+  readonly #sealer: StreamSealer;
+
+  constructor(sealer: StreamSealer) {
+    this.#sealer = sealer;
+  }
+
+  outLength(length: number): number {
+    return this.#sealer.sealedLength(length);
+  }
+
+  apply(out: Uint8Array, input: Uint8Array, length: number): number {
+    return this.#sealer.seal(out, 0, input, 0, length);
+  }
+
+  end(): void {}
+
+  close(): void {
+    this.#sealer.close();
+  }
 }
 
-export function opening(opener: StreamOpener): Transform {
-  return {
-    outLength: length => opener.openedLength(length),
-    apply: (out, input, length) => opener.open(out, 0, input, 0, length),
-    end: () => opener.end(),
-    close: () => opener.close(),
-  };
+/** Wire bytes in, plaintext out. */
+export class Opening implements Transform {
+  readonly #opener: StreamOpener;
+
+  constructor(opener: StreamOpener) {
+    this.#opener = opener;
+  }
+
+  outLength(length: number): number {
+    return this.#opener.openedLength(length);
+  }
+
+  apply(out: Uint8Array, input: Uint8Array, length: number): number {
+    return this.#opener.open(out, 0, input, 0, length);
+  }
+
+  end(): void {
+    this.#opener.end();
+  }
+
+  close(): void {
+    this.#opener.close();
+  }
 }
 
 export interface RelayOptions {
@@ -49,7 +79,7 @@ export interface RelayOptions {
    * Takes over a connection whose bytes a transform refused, instead of a reset that would tell when they were.
    * The other connection is reset in any case.
    */
-  readonly absorb?: (connection: Connection) => void;
+  readonly absorb: ((connection: Connection) => void) | undefined;
 }
 
 /** How a relay ended. */

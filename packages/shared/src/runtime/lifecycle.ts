@@ -1,11 +1,14 @@
 import { type Command, CommanderError } from 'commander';
+import type { DestinationStream } from 'pino';
 import { PodsocksError } from './errors.ts';
-import type { Logger } from './log.ts';
+import { createLogger, type LogFormat, type Logger, type LogLevel } from './log.ts';
 
 /** The outside of a program: the process, or a test's stand-ins. */
 export interface Surroundings {
   readonly stdout: { write(text: string): unknown };
   readonly stderr: { write(text: string): unknown; readonly isTTY?: boolean };
+  /** Default: stderr. */
+  readonly logTo?: DestinationStream;
   /** Where signals and uncaught errors arrive. */
   readonly events: ProcessEvents;
 }
@@ -81,6 +84,32 @@ export async function runUntilSignal(
     for (const signal of SIGNALS) events.off(signal, onSignal);
     for (const event of FATAL_EVENTS) events.off(event, onFatal);
   }
+}
+
+/** What a configuration says of the log, and what there is to warn of before anything starts. */
+export interface Preamble {
+  readonly logLevel: LogLevel;
+  /** Default: pretty on a terminal, else JSON. */
+  readonly logFormat?: LogFormat;
+  readonly warnings: readonly string[];
+}
+
+/** Makes the logger, logs the warnings, and runs until a signal; returns the exit code. */
+export function launch(
+  name: string,
+  { logLevel: level, logFormat, warnings }: Preamble,
+  { stderr, logTo, events }: Surroundings,
+  start: (log: Logger) => Promise<Running>,
+): Promise<number> {
+  const format = logFormat ?? (stderr.isTTY ? 'pretty' : 'json');
+  const log = createLogger({ level, format, name, ...(logTo && { destination: logTo }) });
+  for (const warning of warnings) log.warn(warning);
+  return runUntilSignal(() => start(log), { log, events });
+}
+
+/** Prints the warnings where there is no log: for a command that prints something and ends. */
+export function printWarnings(name: string, { warnings }: Preamble, { stderr }: Surroundings): void {
+  for (const warning of warnings) stderr.write(`${name}: warning: ${warning}\n`);
 }
 
 /** 2 for what the user can mend in the command line or the configuration, else 1. */

@@ -338,20 +338,31 @@ function requireReusePort(from: string, nodeVersion: string): void {
   );
 }
 
-/** What --check prints of it. */
-export function describeCommon(config: CommonConfig): [label: string, value: string][] {
-  return [
-    ['idle timeout', `${config.timeout / 1000} s`],
-    ['connect timeout', `${config.connectTimeout / 1000} s`],
-    ['handshake timeout', `${config.handshakeTimeout / 1000} s`],
-    ['drain timeout', `${config.drainTimeout / 1000} s`],
-    ['connections', config.maxConnections === undefined ? 'as many as open files allow' : `${config.maxConnections}`],
-    ...(config.nofile === undefined ? [] : [['open files', `${config.nofile}`] as [string, string]]),
+/** What --check prints: these rows, then those that both programs have. */
+export function summary(
+  name: string,
+  own: readonly (readonly [label: string, value: string])[],
+  config: CommonConfig,
+): string {
+  const seconds = (time: number) => `${time / 1000} s`;
+  const rows = [
+    ...own,
+    ['idle timeout', seconds(config.timeout)],
+    ['connect timeout', seconds(config.connectTimeout)],
+    ['handshake timeout', seconds(config.handshakeTimeout)],
+    ['drain timeout', seconds(config.drainTimeout)],
+    ['connections', `${config.maxConnections ?? 'as many as open files allow'}`],
+    ['open files', `${config.nofile ?? 'as many as the system allows'}`],
     ['address order', config.ipv6First ? 'IPv6 first' : 'as the resolver gives them'],
     ['TCP_NODELAY', config.noDelay ? 'on' : 'off'],
     ['reuse port', config.reusePort ? 'on' : 'off'],
     ['crypto backend', config.cryptoBackend],
-  ];
+  ] as const;
+  return [
+    `${name}: the configuration is valid`,
+    ...rows.map(([label, value]) => `  ${label.padEnd(18)} ${value}`),
+    '',
+  ].join('\n');
 }
 
 /**

@@ -1,0 +1,411 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { clientKeys } from '@podsocks/shared/crypto/key-derivation';
+import { methodNamed } from '@podsocks/shared/crypto/methods';
+import { PodsocksError } from '@podsocks/shared/runtime/errors';
+import { formatSsUrl, type SsUrl } from '@podsocks/shared/wire/ss-url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CLIENT_SETTINGS, type LoadedClient, loadClient } from './config.ts';
+
+const key = (byte: number, length = 32) => Buffer.alloc(length, byte).toString('base64');
+const [A, B, C] = [key(1), key(2), key(3)];
+const METHOD = methodNamed('2022-blake3-aes-256-gcm');
+const keys = (password: string) => clientKeys(METHOD, password);
+
+const url = (parts: Partial<SsUrl> = {}) =>
+  formatSsUrl({ method: METHOD.name, password: A, host: 'url.example', port: 30888, ...parts });
+
+let folder: string;
+let path: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'podsocks-'));
+  path = join(folder, 'config.json');
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+interface Sources {
+  readonly flags?: Record<string, unknown>;
+  readonly env?: Record<string, string>;
+  readonly file?: Record<string, unknown>;
+}
+
+/** Node.js 24, so that reuse_port is taken. */
+function load({ flags = {}, env = {}, file }: Sources): LoadedClient {
+  if (file) writeFileSync(path, JSON.stringify(file));
+  return loadClient({ ...flags, ...(file && { config: path }) }, env, '24.0.0');
+}
+
+function complaint(sources: Sources): string {
+  try {
+    load(sources);
+  } catch (error) {
+    expect(error).toBeInstanceOf(PodsocksError);
+    const { message } = error as PodsocksError;
+    for (const secret of ['hunter2', A, encodeURIComponent(A), B, C]) expect(message).not.toContain(secret);
+    return message.replace(`${path}: `, '');
+  }
+  throw new Error('accepted');
+}
+
+function secretFile(content: string): string {
+  const file = join(folder, 'key');
+  writeFileSync(file, `${content}\n`, { mode: 0o600 });
+  return file;
+}
+
+test('has defaults for everything but the server and its password', () => {
+  expect(load({ env: { SS_PASSWORD: A, SS_SERVER: 'example.com' } })).toEqual({
+    config: {
+      listen: [{ host: '127.0.0.1', port: 1080 }],
+      servers: [{ host: 'example.com', port: 8388, method: METHOD, keys: keys(A) }],
+      socksUsers: [],
+      timeout: 300_000,
+      connectTimeout: 10_000,
+      handshakeTimeout: 10_000,
+      drainTimeout: 5_000,
+      ipv6First: false,
+      noDelay: true,
+      reusePort: false,
+      cryptoBackend: 'auto',
+    },
+    logLevel: 'info',
+    warnings: [],
+  });
+});
+
+/** Of each setting: the flag as commander gives it, the variable, the field, and what comes of each. */
+const settings: readonly {
+  name: keyof typeof CLIENT_SETTINGS;
+  flag: [unknown, unknown];
+  env?: [string, string, unknown];
+  file: [string, unknown, unknown];
+  /** Absent where there is no default. */
+  none?: [unknown];
+  pick: (loaded: LoadedClient) => unknown;
+}[] = [
+  {
+    name: 'server',
+    flag: [['a'], ['a']],
+    env: ['SS_SERVER', 'b,c', ['b', 'c']],
+    file: ['server', 'd', ['d']],
+    pick: ({ config }) => config.servers.map(({ host }) => host),
+  },
+  {
+    name: 'serverPort',
+    flag: ['1', 1],
+    env: ['SS_SERVER_PORT', '2', 2],
+    file: ['server_port', '3', 3],
+    none: [8388],
+    pick: ({ config }) => config.servers[0]?.port,
+  },
+  {
+    name: 'localAddress',
+    flag: [
+      ['::1', '127.0.0.1'],
+      ['::1', '127.0.0.1'],
+    ],
+    env: ['SS_LOCAL_ADDRESS', '10.0.0.2', ['10.0.0.2']],
+    file: ['local_address', '10.0.0.3', ['10.0.0.3']],
+    none: [['127.0.0.1']],
+    pick: ({ config }) => config.listen.map(({ host }) => host),
+  },
+  {
+    name: 'localPort',
+    flag: ['0', 0],
+    env: ['SS_LOCAL_PORT', '2', 2],
+    file: ['local_port', '3', 3],
+    none: [1080],
+    pick: ({ config }) => config.listen[0]?.port,
+  },
+  {
+    name: 'password',
+    flag: [A, keys(A)],
+    env: ['SS_PASSWORD', B, keys(B)],
+    file: ['password', C, keys(C)],
+    pick: ({ config }) => config.servers[0]?.keys,
+  },
+  {
+    name: 'method',
+    flag: ['aes-128-gcm', 'aes-128-gcm'],
+    env: ['SS_METHOD', 'aes-256-gcm', 'aes-256-gcm'],
+    file: ['method', '2022-blake3-chacha20-poly1305', '2022-blake3-chacha20-poly1305'],
+    none: ['2022-blake3-aes-256-gcm'],
+    pick: ({ config }) => config.servers[0]?.method.name,
+  },
+  {
+    name: 'timeout',
+    flag: ['1', 1000],
+    env: ['SS_TIMEOUT', '2', 2000],
+    file: ['timeout', 3, 3000],
+    none: [300_000],
+    pick: ({ config }) => config.timeout,
+  },
+  {
+    name: 'drainTimeout',
+    flag: ['0', 0],
+    env: ['SS_DRAIN_TIMEOUT', '2', 2000],
+    file: ['drain_timeout', 3, 3000],
+    none: [5_000],
+    pick: ({ config }) => config.drainTimeout,
+  },
+  {
+    name: 'nofile',
+    flag: ['1', 1],
+    file: ['nofile', 3, 3],
+    none: [undefined],
+    pick: ({ config }) => config.nofile,
+  },
+  {
+    name: 'maxConnections',
+    flag: ['1', 1],
+    env: ['SS_MAX_CONNECTIONS', '2', 2],
+    file: ['max_connections', 3, 3],
+    none: [undefined],
+    pick: ({ config }) => config.maxConnections,
+  },
+  {
+    name: 'ipv6First',
+    flag: [true, true],
+    file: ['ipv6_first', false, false],
+    none: [false],
+    pick: ({ config }) => config.ipv6First,
+  },
+  {
+    name: 'noDelay',
+    flag: [true, true],
+    file: ['no_delay', false, false],
+    none: [true],
+    pick: ({ config }) => config.noDelay,
+  },
+  {
+    name: 'reusePort',
+    flag: [true, true],
+    file: ['reuse_port', false, false],
+    none: [false],
+    pick: ({ config }) => config.reusePort,
+  },
+  {
+    name: 'cryptoBackend',
+    flag: ['node', 'node'],
+    env: ['SS_CRYPTO_BACKEND', 'noble', 'noble'],
+    file: ['crypto_backend', 'node', 'node'],
+    none: ['auto'],
+    pick: ({ config }) => config.cryptoBackend,
+  },
+  {
+    name: 'logLevel',
+    flag: ['trace', 'trace'],
+    env: ['SS_LOG_LEVEL', 'warn', 'warn'],
+    file: ['log_level', 'error', 'error'],
+    none: ['info'],
+    pick: ({ logLevel }) => logLevel,
+  },
+  {
+    name: 'verbose',
+    flag: [true, 'debug'],
+    env: ['SS_LOG_LEVEL', 'warn', 'warn'],
+    file: ['log_level', 'error', 'error'],
+    none: ['info'],
+    pick: ({ logLevel }) => logLevel,
+  },
+  {
+    name: 'logFormat',
+    flag: ['json', 'json'],
+    env: ['SS_LOG_FORMAT', 'pretty', 'pretty'],
+    file: ['log_format', 'json', 'json'],
+    none: [undefined],
+    pick: ({ logFormat }) => logFormat,
+  },
+];
+
+describe('precedence', () => {
+  test.each(settings)(
+    '$name: flag over environment over file over default',
+    ({ name, flag, env, file, none, pick }) => {
+      // Server and password have to come from somewhere; where they are what is tested, the file is the lowest source.
+      const base = { file: { server: 'example.com', password: C } };
+      const inFile = { file: { ...base.file, [file[0]]: file[1] } };
+      const inEnv = { ...inFile, ...(env && { env: { [env[0]]: env[1] } }) };
+      if (none) expect(pick(load(base))).toEqual(none[0]);
+      expect(pick(load(inFile))).toEqual(file[2]);
+      if (env) expect(pick(load(inEnv))).toEqual(env[2]);
+      expect(pick(load({ ...inEnv, flags: { [name]: flag[0] } }))).toEqual(flag[1]);
+    },
+  );
+
+  test('of URLs: argument over SS_URL over file, and a flag over the URL of the environment', () => {
+    const file = { server: 'file.example', password: C };
+    const hosts = (sources: Sources) => load({ file, ...sources }).config.servers.map(({ host }) => host);
+    const env = { SS_URL: url({ host: 'env.example' }) };
+    expect(hosts({})).toEqual(['file.example']);
+    expect(hosts({ env })).toEqual(['env.example']);
+    expect(hosts({ env, flags: { url: url() } })).toEqual(['url.example']);
+    expect(load({ env, flags: { serverPort: '1', password: B } }).config.servers).toEqual([
+      { host: 'env.example', port: 1, method: METHOD, keys: keys(B) },
+    ]);
+  });
+
+  test('of SOCKS users', () => {
+    const file = { server: 'x', password: C, socks_users: [{ username: 'file', password: 'f' }] };
+    const users = (sources: Sources) => load({ file, ...sources }).config.socksUsers;
+    const env = { SS_SOCKS_USERNAME: 'env', SS_SOCKS_PASSWORD: 'e' };
+    expect(users({})).toEqual([{ username: 'file', password: 'f' }]);
+    expect(users({ env })).toEqual([{ username: 'env', password: 'e' }]);
+    expect(users({ env, flags: { socksUsername: 'flag' } })).toEqual([{ username: 'flag', password: 'e' }]);
+    expect(users({ env, flags: { socksPasswordFile: secretFile('p') } })).toEqual([{ username: 'env', password: 'p' }]);
+  });
+
+  test('the tables above have every setting', () => {
+    const elsewhere = ['url', 'passwordFile', 'config', 'fastOpen', 'mptcp', 'check'];
+    const socks = ['socksUsername', 'socksPasswordFile', 'socksPassword'];
+    const tested = [...settings.map(({ name }) => name as string), ...elsewhere, ...socks];
+    expect(tested.sort()).toEqual(Object.keys(CLIENT_SETTINGS).sort());
+  });
+
+  test('a password file takes the place of a password of its source', () => {
+    const passwordFile = secretFile(A);
+    const env = { SS_SERVER: 'x', SS_PASSWORD: B };
+    expect(load({ env, flags: { passwordFile } }).config.servers[0]?.keys).toEqual(keys(A));
+  });
+
+  test('service links change nothing', () => {
+    const env = { SS_URL: url(), SS_SERVER_PORT: 'tcp://10.0.0.1:8388', SS_LOCAL_PORT: 'tcp://10.0.0.2:1080' };
+    expect(load({ env }).config).toMatchObject({ listen: [{ port: 1080 }], servers: [{ port: 30888 }] });
+  });
+});
+
+describe('servers', () => {
+  test('come from a URL, with its tag as name and the keys of SIP023', () => {
+    const { servers } = load({ flags: { url: url({ password: `${B}:${A}`, host: '::1', tag: 'alice' }) } }).config;
+    expect(servers).toEqual([{ host: '::1', port: 30888, method: METHOD, keys: keys(`${B}:${A}`), name: 'alice' }]);
+    expect(servers[0]?.keys.identityKeys).toHaveLength(1);
+  });
+
+  const listed = {
+    version: 1,
+    method: METHOD.name,
+    server_port: 7,
+    servers: [
+      {
+        id: 'x',
+        server: 'one',
+        server_port: 1,
+        password: A,
+        method: METHOD.name,
+        remarks: 'first',
+        plugin: '',
+        plugin_opts: '',
+      },
+      { address: 'two', port: '2', password: B, name: 'second' },
+      { server: 'three', password: 'x', method: 'aes-256-gcm', tag: 'third' },
+      { server: 'four:4', password: 'hunter2', disabled: true },
+    ],
+  };
+
+  test('come from a list with the field names of SIP008 and shadowsocks-rust', () => {
+    const { config, warnings } = load({ file: listed });
+    expect(config.servers).toEqual([
+      { host: 'one', port: 1, method: METHOD, keys: keys(A), name: 'first' },
+      { host: 'two', port: 2, method: METHOD, keys: keys(B), name: 'second' },
+      { host: 'three', port: 7, method: methodNamed('aes-256-gcm'), keys: expect.anything(), name: 'third' },
+    ]);
+    expect(warnings).toEqual([expect.stringContaining('version'), expect.stringContaining('id: has no effect')]);
+  });
+
+  test('of a list get what flags and environment say; a host from there replaces the list', () => {
+    const servers = (sources: Sources) => load({ file: listed, ...sources }).config.servers;
+    const env = { SS_PASSWORD: C };
+    expect(servers({ env, flags: { serverPort: '9', method: METHOD.name } })).toMatchObject([
+      { host: 'one', port: 9, keys: keys(C) },
+      { host: 'two', port: 9, keys: keys(C) },
+      { host: 'three', port: 9, keys: keys(C), method: METHOD },
+    ]);
+    expect(servers({ env, flags: { server: ['other'] } })).toEqual([
+      { host: 'other', port: 7, method: METHOD, keys: keys(C) },
+    ]);
+  });
+
+  test('may have their port behind the host, as in shadowsocks-libev', () => {
+    const file = { server: ['one:1', '[::1]:2', 'three'], password: A };
+    expect(load({ file }).config.servers.map(({ host, port }) => [host, port])).toEqual([
+      ['one', 1],
+      ['::1', 2],
+      ['three', 8388],
+    ]);
+  });
+});
+
+const server = { server: 'x', password: A };
+test.each<[Sources, string]>([
+  [{}, 'no server; give an ss:// URL, -s (--server), SS_URL'],
+  [{ flags: { server: ['x'] } }, '-s (--server): no password for x; give it as SS_PASSWORD'],
+  [{ flags: { url: 'ss://hunter2' } }, 'ss://URL: the ss:// URL is not usable'],
+  [{ env: { SS_URL: 'ss://hunter2' } }, 'SS_URL: the ss:// URL is not usable'],
+  [
+    { flags: { url: url({ plugin: 'obfs-local' }) } },
+    'ss://URL: the server wants a plugin, and plugins are not available yet',
+  ],
+  [
+    { flags: { url: url(), server: ['x'] } },
+    'ss://URL and -s (--server) both say how to reach the server; leave one out',
+  ],
+  [{ flags: { url: url(), password: 'hunter2' } }, 'ss://URL and -k (--password) both'],
+  [{ env: { SS_URL: url(), SS_METHOD: 'aes-256-gcm' } }, 'SS_URL and SS_METHOD both'],
+  [{ flags: { url: url({ password: 'hunter2' }) } }, 'ss://URL: the key of 2022-blake3-aes-256-gcm has to be 32 bytes'],
+  [{ env: { SS_PASSWORD: 'hunter2', SS_SERVER: 'x' } }, 'SS_PASSWORD: the key of'],
+  [
+    { file: { ...server, servers: [{ server: 'y', password: A }] } },
+    'server: is given beside "servers"; put it into the list',
+  ],
+  [{ file: { servers: [] } }, 'servers: has no server that is not disabled; add one'],
+  [{ file: { servers: [{ ...server, disabled: true }] } }, 'servers: has no server that is not disabled'],
+  [{ file: { servers: [{ password: A }] } }, 'servers[0]: has no host; add "server"'],
+  [{ file: { servers: [server, { server: 'y' }] } }, 'servers[1]: no password for y; give it'],
+  [{ file: { servers: [{ server: 'y', password: 'hunter2' }] } }, 'servers[0].password: the key of'],
+  [
+    { file: { servers: [{ ...server, server_port: 0 }] } },
+    'servers[0].server_port: "0" is not a port; give a number from 1',
+  ],
+  [{ file: { servers: [{ ...server, plugin: 'obfs-local' }] } }, 'servers[0].plugin: plugins are not available yet'],
+  [{ file: { servers: [{ ...server, mode: 'udp_only' }] } }, 'servers[0].mode: UDP is not available yet'],
+  [
+    { file: { servers: [{ ...server, serverport: 1 }] } },
+    'servers[0].serverport: unknown field; did you mean "server_port"?',
+  ],
+  [{ file: { server: 'x:0', password: A } }, 'server: no server has port 0; give its port'],
+  [{ file: { ...server, users: [{ name: 'a', password: 'hunter2' }] } }, 'users: they belong to ss-server'],
+  [{ file: { ...server, protocol: 'http' } }, 'protocol: "http" is not one of socks'],
+  [{ file: { ...server, acl: 'x' } }, 'acl: access control lists are not available yet'],
+  [
+    { file: { ...server, local_address: '127.0.0.1:1080' } },
+    'local_address: is an address with a port; give the port as -l',
+  ],
+  [
+    { file: server, flags: { socksUsername: 'a' } },
+    '--socks-username: there is no password for it; give --socks-password-file',
+  ],
+  [{ file: server, env: { SS_SOCKS_PASSWORD: 'hunter2' } }, 'SS_SOCKS_PASSWORD: there is no user name for it; give'],
+  [
+    { file: { ...server, socks_users: [{ username: '', password: 'hunter2' }] } },
+    'socks_users: a SOCKS username has 1 to 255 bytes',
+  ],
+  [
+    { file: server, env: { SS_SOCKS_USERNAME: 'a', SS_SOCKS_PASSWORD: 'hunter2'.repeat(40) } },
+    'SS_SOCKS_USERNAME: a SOCKS password has 1 to 255 bytes, this one has 280; give another',
+  ],
+  [
+    {
+      file: {
+        ...server,
+        socks_users: [
+          { username: 'a', password: 'hunter2' },
+          { username: 'a', password: 'hunter2' },
+        ],
+      },
+    },
+    'socks_users: a user name is there twice; give each user its own',
+  ],
+])('an error names place, fault and mend, never the secret: %#', (sources, expected) => {
+  expect(complaint(sources)).toContain(expected);
+});

@@ -1,0 +1,242 @@
+import { EventEmitter } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { clientKeys } from '@podsocks/shared/crypto/key-derivation';
+import { methodNamed } from '@podsocks/shared/crypto/methods';
+import { PodsocksError } from '@podsocks/shared/runtime/errors';
+import { parseSsUrl } from '@podsocks/shared/wire/ss-url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { main, type ServerProgram } from './command-line.ts';
+import type { ServerConfig } from './config.ts';
+
+const key = (byte: number, length = 32) => Buffer.alloc(length, byte).toString('base64');
+const [A, B, C] = [key(1), key(2), key(3)];
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'podsocks-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function configFile(content: object): string {
+  const path = join(folder, 'config.json');
+  writeFileSync(path, JSON.stringify(content));
+  return path;
+}
+
+/** Runs ss-server with a start that stands in for startServer and is told to stop at once. */
+async function run(argv: readonly string[], env: Record<string, string> = {}, failure?: Error) {
+  const [out, err, logged]: [string[], string[], string[]] = [[], [], []];
+  const started: ServerConfig[] = [];
+  const events = new EventEmitter();
+  const start: ServerProgram['start'] = async (config, { log }) => {
+    if (failure) throw failure;
+    started.push(config);
+    log.debug({ config }, 'started');
+    setImmediate(() => events.emit('SIGTERM', 'SIGTERM'));
+    return { drain: async () => {}, close: async () => {} };
+  };
+  const surroundings = {
+    stdout: { write: (text: string) => out.push(text) },
+    stderr: { write: (text: string) => err.push(text) },
+    logTo: { write: (text: string) => logged.push(text) },
+    events,
+  };
+  const code = await main(argv, env, surroundings, { version: '1.2.3', start });
+  return { code, out: out.join(''), err: err.join(''), logged, started };
+}
+
+describe('ss-server', () => {
+  test('starts, runs until a signal and returns 0', async () => {
+    const { code, out, err, started } = await run(['-k', A, '-s', '127.0.0.1', '-s', '::1', '-p', '0']);
+    expect({ code, out, err }).toEqual({ code: 0, out: '', err: '' });
+    expect(started[0]?.listen).toEqual([
+      { host: '127.0.0.1', port: 0 },
+      { host: '::1', port: 0 },
+    ]);
+  });
+
+  test('logs warnings once each, and no keys', async () => {
+    const argv = ['-k', A, '-v', '--fast-open', '--fast-open', '--log-format', 'json'];
+    const { logged } = await run(argv, {}, undefined);
+    const lines = logged.map(line => JSON.parse(line));
+    expect(lines.filter(({ level }) => level === 'warn').map(({ msg }) => msg)).toEqual([
+      '--fast-open: Node.js has no TCP Fast Open; carrying on without',
+    ]);
+    expect(lines.find(({ msg }) => msg === 'started').config).toMatchObject({ key: '[redacted]', users: [] });
+  });
+
+  test('prints a failure as one line and returns 1', async () => {
+    const { code, out, err } = await run(['-k', A], {}, new PodsocksError('ERR_LISTEN', 'port 8388 is taken'));
+    expect({ code, out, err }).toEqual({ code: 1, out: '', err: 'ss-server: port 8388 is taken\n' });
+  });
+
+  test.each([
+    [['-k', 'hunter2'], 'ss-server: -k (--password): the key of'],
+    [['-k', A, '-u'], 'ss-server: -u (--udp): UDP is not available in this version; '],
+    [['-k', A, '--acl', 'x'], 'ss-server: --acl: '],
+    [['url', '-u', '--host', 'x'], 'ss-server: -u (--udp): '],
+    [['-l', '1080'], 'ss-server: unknown option -l; see: ss-server --help'],
+    [['--server-prot', '1'], '(did you mean --server-port?)'],
+    [['nonsense'], 'ss-server: too many arguments'],
+  ])('returns 2 for %j', async (argv, message) => {
+    const { code, out, err, started } = await run(argv);
+    expect({ code, out, started }).toEqual({ code: 2, out: '', started: [] });
+    expect(err).toContain(message);
+    expect(err.split('\n')).toHaveLength(2);
+    expect(err).not.toMatch(/hunter2|AQEB/);
+  });
+
+  test('--check prints what would run, without keys, and starts nothing', async () => {
+    const config = configFile({ password: C, users: [{ name: 'alice', password: A }], fast_open: true });
+    const { code, out, err, started } = await run(['--check', '-c', config, '-p', '1234', '-b', '::1']);
+    expect({ code, started }).toEqual({ code: 0, started: [] });
+    expect(err).toMatch(/^ss-server: warning: .*fast_open: Node.js has no TCP Fast Open[^\n]*\n$/);
+    expect(out).toMatch(
+      /listen +0\.0\.0\.0:1234\n.*method +2022-blake3-aes-256-gcm\n.*users +alice\n.*leaves from +::1\n/,
+    );
+    for (const secret of [A, C]) expect(out).not.toContain(secret);
+  });
+
+  test('--version', async () => {
+    expect(await run(['-V'])).toMatchObject({ code: 0, out: '1.2.3\n' });
+  });
+});
+
+describe('--help', () => {
+  const flagsIn = (help: string) =>
+    [...help.matchAll(/^ {2}(?:(-\S), )?(--[\w-]+)( <\w+>)?/gm)].map(([, ...parts]) => parts);
+
+  test('lists exactly the flags of ss-server', async () => {
+    const { out } = await run(['--help']);
+    expect(flagsIn(out).map(([short, long]) => short ?? long)).toEqual([
+      ...[
+        '-s',
+        '-p',
+        '-b',
+        '--drain-timeout',
+        '-k',
+        '--password-file',
+        '-m',
+        '-t',
+        '-c',
+        '-n',
+        '--max-connections',
+        '-6',
+      ],
+      ...['--no-delay', '--reuse-port', '--fast-open', '--mptcp', '--crypto-backend', '--log-level', '--log-format'],
+      ...['-v', '--check', '-V', '-h'],
+    ]);
+  });
+
+  test('lists every variable', async () => {
+    const { out } = await run(['--help']);
+    const variables = new Set(out.match(/\bSS_\w+/g));
+    expect([...variables].sort()).toEqual([
+      ...['SS_CONFIG', 'SS_CRYPTO_BACKEND', 'SS_DRAIN_TIMEOUT', 'SS_LOCAL_ADDRESS', 'SS_LOG_FORMAT', 'SS_LOG_LEVEL'],
+      ...[
+        'SS_MAX_CONNECTIONS',
+        'SS_METHOD',
+        'SS_PASSWORD',
+        'SS_PASSWORD_FILE',
+        'SS_SERVER',
+        'SS_SERVER_PORT',
+        'SS_TIMEOUT',
+      ],
+    ]);
+  });
+
+  test('lists nothing that is not parsed', async () => {
+    const values: Record<string, string> = { '--method': 'aes-256-gcm', '--log-level': 'info', '--log-format': 'json' };
+    values['--crypto-backend'] = 'auto';
+    values['--password-file'] = join(folder, 'key');
+    writeFileSync(join(folder, 'key'), 'x', { mode: 0o600 });
+    values['--config'] = configFile({ method: 'aes-256-gcm' });
+    for (const [short, long, value] of flagsIn((await run(['--help'])).out)) {
+      const argument = value ? [values[long!] ?? (long === '--local-address' ? '::1' : '1')] : [];
+      const password = long === '--password' || long === '--password-file' ? [] : ['-k', 'x'];
+      for (const flag of [short, long]) {
+        if (!flag) continue;
+        const { code, err } = await run(['-m', 'aes-256-gcm', ...password, '--check', flag, ...argument]);
+        const refused = long === '--reuse-port' && err.includes('needs Node.js 22.12');
+        expect({ flag, code: refused ? 0 : code, err: refused ? '' : err.replace(/^.*warning.*\n/, '') }).toEqual({
+          flag,
+          code: 0,
+          err: '',
+        });
+      }
+    }
+  });
+});
+
+describe('genkey', () => {
+  test.each([
+    [[], 32],
+    [['-m', '2022-blake3-aes-128-gcm'], 16],
+    [['-m', '2022-blake3-chacha20-poly1305'], 32],
+    [['-m', 'aes-128-gcm'], 32],
+  ])('%j prints a password that the method takes', async (flags, length) => {
+    const { code, out, err } = await run(['genkey', ...flags]);
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    expect(Buffer.from(out, 'base64')).toHaveLength(length);
+    expect(out).toBe(`${Buffer.from(out, 'base64').toString('base64')}\n`);
+    expect((await run(['--check', ...flags, '-k', out.trim()])).code).toBe(0);
+    expect((await run(['genkey', ...flags])).out).not.toBe(out);
+  });
+
+  test('follows SS_METHOD, and takes nothing else', async () => {
+    const { out } = await run(['genkey'], { SS_METHOD: '2022-blake3-aes-128-gcm' });
+    expect(Buffer.from(out, 'base64')).toHaveLength(16);
+    expect(await run(['genkey', '-p', '1'])).toMatchObject({ code: 2, err: expect.stringContaining('takes -m') });
+    expect(await run(['genkey', '-m', 'rc4'])).toMatchObject({ code: 2, err: expect.stringContaining('rc4') });
+  });
+});
+
+describe('url', () => {
+  test('prints the URL of the one password', async () => {
+    const { code, out } = await run(['url', '-k', A, '--host', 'example.com', '--port', '30888']);
+    expect(code).toBe(0);
+    expect(parseSsUrl(out)).toEqual({
+      method: '2022-blake3-aes-256-gcm',
+      password: A,
+      host: 'example.com',
+      port: 30888,
+    });
+  });
+
+  test('prints one for each user of SIP022, with the main key in front', async () => {
+    const users = [
+      { name: 'alice', password: A },
+      { name: 'bob b', password: B },
+    ];
+    const config = configFile({ password: C, users, server_port: 1234 });
+    const { out } = await run(['-c', config, 'url', '--host', '::1']);
+    const urls = out.trimEnd().split('\n').map(parseSsUrl);
+    expect(urls.map(({ tag, password, host, port }) => [tag, password, host, port])).toEqual([
+      ['alice', `${C}:${A}`, '::1', 1234],
+      ['bob b', `${C}:${B}`, '::1', 1234],
+    ]);
+    const keys = clientKeys(methodNamed(urls[0]!.method), urls[0]!.password);
+    expect(keys.identityKeys).toHaveLength(1);
+  });
+
+  test('prints one for each user of SIP004, the password of the server among them', async () => {
+    const config = configFile({ method: 'aes-256-gcm', password: 'y', users: [{ name: 'alice', password: 'x' }] });
+    const { out } = await run(['url', '-c', config, '--host', 'example.com:99']);
+    const urls = out.trimEnd().split('\n').map(parseSsUrl);
+    expect(urls.map(({ tag, password, port }) => [tag, password, port])).toEqual([
+      ['alice', 'x', 99],
+      ['default', 'y', 99],
+    ]);
+  });
+
+  test.each([
+    [['url', '-k', A], '--host is missing'],
+    [['url', '-k', A, '--host', 'x', '-p', '0'], 'say which with --port'],
+    [['url', '-k', A, '--host', 'x', '--port', '0'], '--port: "0" is not a port'],
+    [['url', '--host', 'x'], 'no password'],
+  ])('returns 2 for %#', async (argv, message) => {
+    expect(await run(argv)).toMatchObject({ code: 2, out: '', err: expect.stringContaining(message) });
+  });
+});

@@ -1,0 +1,83 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const START_LIMIT_MS = 15_000;
+const STOP_LIMIT_MS = 3_000;
+const OUTPUT_LIMIT = 4_096;
+
+export interface ProgramRun {
+  readonly title: string;
+  /** The end of what it wrote on stdout and stderr, for failure messages. */
+  output(): string;
+  stop(): Promise<void>;
+}
+
+const running = new Set<ChildProcess>();
+
+// Hooks do not run when the worker itself is ended.
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+/** Starts a program and waits until it accepts connections on 127.0.0.1:port. */
+export async function startProgram(
+  title: string,
+  [command, ...args]: readonly [string, ...string[]],
+  port: number,
+): Promise<ProgramRun> {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  running.add(child);
+  let output = '';
+  const collect = (text: string) => {
+    output = (output + text).slice(-OUTPUT_LIMIT);
+  };
+  child.stdout.setEncoding('utf8').on('data', collect);
+  child.stderr.setEncoding('utf8').on('data', collect);
+  child.on('error', error => collect(`${error.message}\n`));
+  child.on('close', (code, signal) => {
+    running.delete(child);
+    collect(`[ended: ${signal ?? `exit code ${code}`}]\n`);
+  });
+
+  const run = { title, output: () => output, stop: () => stop(child) };
+  try {
+    await untilAccepting(port, child);
+  } catch (error) {
+    await run.stop();
+    throw new Error(`${title}: ${(error as Error).message}\n${output}`);
+  }
+  return run;
+}
+
+async function untilAccepting(port: number, child: ChildProcess): Promise<void> {
+  const deadline = Date.now() + START_LIMIT_MS;
+  while (running.has(child)) {
+    if (await accepts(port)) return;
+    if (Date.now() > deadline) throw new Error(`accepts no connection on port ${port}`);
+    await sleep(20);
+  }
+  throw new Error('ended before it accepted a connection');
+}
+
+async function accepts(port: number): Promise<boolean> {
+  const socket = connect({ host: '127.0.0.1', port });
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (!running.has(child)) return;
+  const closed = once(child, 'close');
+  const hurry = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS);
+  child.kill('SIGTERM');
+  await closed;
+  clearTimeout(hurry);
+}

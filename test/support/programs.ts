@@ -1,0 +1,47 @@
+import { describe } from 'vitest';
+import { type ExecutableQuery, findExecutable } from './executables.ts';
+
+/** Every program of others that a test may need, and how to tell it from its namesakes. */
+const PROGRAMS = {
+  'shadowsocks-libev ss-server': libev('ss-server'),
+  'shadowsocks-libev ss-local': libev('ss-local'),
+  'shadowsocks-rust ssserver': rust('ssserver'),
+  'shadowsocks-rust sslocal': rust('sslocal'),
+  curl: { name: 'curl', proof: { args: ['--version'], text: 'libcurl' } },
+  // With the compiler, so that it runs a source file.
+  java: { name: 'java', proof: { args: ['--list-modules'], text: 'jdk.compiler' } },
+  proxychains4: { name: 'proxychains4', proof: { args: [], text: 'proxychains' } },
+} satisfies Record<string, ExecutableQuery>;
+
+export type Program = keyof typeof PROGRAMS;
+
+function libev(name: string): ExecutableQuery {
+  return { name, directoryVariable: 'PODSOCKS_LIBEV_DIR', proof: { args: ['-h'], text: 'shadowsocks-libev' } };
+}
+
+function rust(name: string): ExecutableQuery {
+  return { name, directoryVariable: 'PODSOCKS_SSRUST_DIR', proof: { args: ['--version'], text: 'shadowsocks' } };
+}
+
+const found = new Map<Program, string | undefined>();
+
+function locate(program: Program): string | undefined {
+  if (!found.has(program)) found.set(program, findExecutable(PROGRAMS[program]));
+  return found.get(program);
+}
+
+export function pathOf(program: Program): string {
+  const path = locate(program);
+  if (path === undefined) throw new Error(`${program} is not installed`);
+  return path;
+}
+
+/**
+ * A suite that needs programs of others. Where one is missing its tests are skipped and the title says why; with
+ * PODSOCKS_REQUIRE_PEERS=1 they run, and so fail.
+ */
+export function describeWith(programs: readonly Program[], title: string, suite: () => void): void {
+  const missing = [...new Set(programs)].filter(program => locate(program) === undefined);
+  if (missing.length === 0 || process.env.PODSOCKS_REQUIRE_PEERS === '1') describe(title, suite);
+  else describe.skip(`${title} [SKIPPED: not installed: ${missing.join(', ')}]`, suite);
+}
