@@ -181,7 +181,7 @@ function listenError(endpoint: Endpoint, cause: Error): PodsocksError {
   const where = formatTarget(endpoint);
   const message =
     {
-      EADDRINUSE: `${where} is taken by another program; choose another port, or find it with: ss -ltnp 'sport = :${endpoint.port}'`,
+      EADDRINUSE: `${where} is taken by another program; choose another port, or find the program with: ss -ltnp sport = :${endpoint.port}`,
       EACCES: `${where} is not allowed to this user; ports below 1024 need a right that podsocks does not: choose a higher one`,
       EADDRNOTAVAIL: `${where} is no address of this machine`,
       ENOTFOUND: `${where}: there is no such name`,
