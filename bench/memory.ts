@@ -49,7 +49,9 @@ async function idleConnections(pair: Pair): Promise<void> {
   console.log(`${CONNECTIONS} idle connections, each after an exchange of one byte:`);
   for (const end of ['server', 'client'] as const) {
     const each = (after[end] - before[end]) / CONNECTIONS;
-    console.log(`  ss-${end === 'server' ? 'server' : 'local'}: ${kilobytes(each)} each, ${megabytes(after[end])} in all`);
+    console.log(
+      `  ss-${end === 'server' ? 'server' : 'local'}: ${kilobytes(each)} each, ${megabytes(after[end])} in all`,
+    );
   }
   for (const socket of sockets) socket.destroy();
   echo.close();

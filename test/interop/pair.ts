@@ -91,7 +91,7 @@ export function describePair(options: TunnelOptions): void {
     });
 
     // The client of shadowsocks-rust sends a request without payload with 0 to 900 bytes of padding, and a strict
-    // server must refuse the one in 901 that has none (SIP022, 3.1.3).
+    // server must refuse the one in 901 that has none.
     const retry = client === 'rust' && isSip022(method) ? 1 : 0;
     test('a protocol in which the server speaks first', { retry }, async () => {
       const { port } = await banner();

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { describeWith } from '../support/programs.ts';
 import {
   type End,
+  isSip022,
   PROGRAMS_OF,
   passwordFor,
   startClient,

@@ -19,7 +19,11 @@ function sourcesIn(folder: string): Source[] {
     .map(file => {
       const path = `${folder}/${file}`;
       const text = readFileSync(new URL(path, ROOT), 'utf8');
-      const imports = [...text.matchAll(/^(?:import|export)\s[^'"]*?from\s+['"]([^'"]+)['"]|^import\s+['"]([^'"]+)['"]|import\(\s*['"]([^'"]+)['"]/gms)];
+      const imports = [
+        ...text.matchAll(
+          /^(?:import|export)\s[^'"]*?from\s+['"]([^'"]+)['"]|^import\s+['"]([^'"]+)['"]|import\(\s*['"]([^'"]+)['"]/gms,
+        ),
+      ];
       return { path, text, imports: imports.map(([, from, bare, dynamic]) => from ?? bare ?? dynamic!) };
     });
 }
@@ -29,7 +33,8 @@ const IO =
   /^(node:)?(net|dgram|dns|fs|tls|http|https|http2|child_process|cluster|worker_threads|timers|perf_hooks|process|os|readline|inspector)(\/|$)/;
 
 /** The same things as globals. */
-const IO_GLOBALS = /\b(setTimeout|setInterval|setImmediate|queueMicrotask|Date\.now|new Date\(\)|performance\.|process\.|fetch\(|Math\.random)/;
+const IO_GLOBALS =
+  /\b(setTimeout|setInterval|setImmediate|queueMicrotask|Date\.now|new Date\(\)|performance\.|process\.|fetch\(|Math\.random)/;
 
 describe('wire/ and crypto/', () => {
   const sources = [...sourcesIn('packages/shared/src/wire'), ...sourcesIn('packages/shared/src/crypto')];
@@ -66,8 +71,11 @@ describe('the programs', () => {
 
   const all = ['shared', 'server', 'client'].flatMap(name => sourcesIn(`packages/${name}/src`));
 
-  it.each(all.filter(({ path }) => !path.endsWith('/cli.ts')))('$path leaves argv, env and exit to cli.ts', ({ text }) => {
-    const code = text.replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
-    expect(code.match(/process\.(argv|env|exit)\b/)?.[0]).toBeUndefined();
-  });
+  it.each(all.filter(({ path }) => !path.endsWith('/cli.ts')))(
+    '$path leaves argv, env and exit to cli.ts',
+    ({ text }) => {
+      const code = text.replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
+      expect(code.match(/process\.(argv|env|exit)\b/)?.[0]).toBeUndefined();
+    },
+  );
 });

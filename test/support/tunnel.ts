@@ -4,7 +4,7 @@ import type { ProgramRun } from './program-run.ts';
 import { type Implementation, passwordFor, startClient, startServer } from './shadowsocks-ends.ts';
 import { connectThrough, type Destination } from './socks5-connect.ts';
 
-const EXCHANGE_LIMIT_MS = 60_000;
+const EXCHANGE_LIMIT_MS = 30_000;
 
 export type Connect = (destination: Destination) => Promise<Connection>;
 

@@ -337,6 +337,39 @@ describe('servers', () => {
 });
 
 const server = { server: 'x', password: A };
+
+describe('without SOCKS users', () => {
+  test.each([
+    [['0.0.0.0'], '0.0.0.0:1080'],
+    [['127.0.0.1', '::', '10.0.0.1'], '[::]:1080, 10.0.0.1:1080'],
+    [['128.0.0.1'], '128.0.0.1:1080'],
+    [['::ffff:10.0.0.1'], '[::ffff:10.0.0.1]:1080'],
+    [['laptop.example'], 'laptop.example:1080'],
+  ])('listening on %j gives one warning, with the mend', (localAddress, open) => {
+    expect(load({ file: server, flags: { localAddress } }).warnings).toEqual([
+      `-b (--local-address): anyone who can reach ${open} can use the tunnel; ` +
+        'give "socks_users" or --socks-username, or listen for this machine only: -b 127.0.0.1',
+    ]);
+  });
+
+  test('the warning names the place of the address', () => {
+    const { warnings } = load({ file: { ...server, local_address: '0.0.0.0' } });
+    expect(warnings).toEqual([expect.stringContaining('local_address: anyone who can reach 0.0.0.0:1080')]);
+  });
+
+  test.each(['127.0.0.1', '127.255.255.254', '::1', '0:0:0:0:0:0:0:1', '::ffff:127.0.0.1', 'localhost'])(
+    'listening on %s gives none',
+    address => {
+      expect(load({ file: server, flags: { localAddress: [address] } }).warnings).toEqual([]);
+    },
+  );
+});
+
+test('with SOCKS users, listening for others gives no warning', () => {
+  const file = { ...server, local_address: '0.0.0.0', socks_users: [{ username: 'a', password: 'b' }] };
+  expect(load({ file }).warnings).toEqual([]);
+});
+
 test.each<[Sources, string]>([
   [{}, 'no server; give an ss:// URL, -s (--server), SS_URL'],
   [{ flags: { server: ['x'] } }, '-s (--server): no password for x; give it as SS_PASSWORD'],

@@ -1,54 +1,30 @@
+import { BlockList, isIPv6 } from 'node:net';
 import { backendFor } from '@podsocks/shared/crypto/backends';
-import { type ClientKeys, clientKeys } from '@podsocks/shared/crypto/key-derivation';
-import { DEFAULT_METHOD, type Method, methodNamed } from '@podsocks/shared/crypto/methods';
 import {
-  commonFields,
-  type Fields,
-  type FileLayer,
-  type ForeignFields,
-  number,
-  readConfigFile,
-  records,
-  secret,
-  text,
-  texts,
-  yesOrNo,
-} from '@podsocks/shared/runtime/config-file';
-import { PodsocksError } from '@podsocks/shared/runtime/errors';
-import type { Preamble } from '@podsocks/shared/runtime/lifecycle';
-import {
-  asText,
   type CommonConfig,
   commonConfig,
   commonSettings,
   drainTimeoutSetting,
+  folded,
+} from '@podsocks/shared/runtime/common-config';
+import { type FileLayer, readConfigFile } from '@podsocks/shared/runtime/config-file';
+import { PodsocksError } from '@podsocks/shared/runtime/errors';
+import { commonFields, type Fields, number, records, secret, text, texts } from '@podsocks/shared/runtime/fields';
+import type { ForeignFields } from '@podsocks/shared/runtime/foreign-fields';
+import type { Preamble } from '@podsocks/shared/runtime/lifecycle';
+import { readSecretFile } from '@podsocks/shared/runtime/secret-file';
+import {
   envLayer,
   flagLayer,
-  folded,
   type Layer,
-  located,
-  oneOf,
-  parseHost,
-  parseListenPort,
-  parsePort,
-  portOf,
-  readSecretFile,
   type Settings,
-  type Sourced,
   several,
   single,
   type Warn,
-} from '@podsocks/shared/runtime/options';
-import { parseSsUrl } from '@podsocks/shared/wire/ss-url';
-
-/** A server that ss-local connects to. */
-export interface Server {
-  readonly host: string;
-  readonly port: number;
-  readonly method: Method;
-  readonly keys: ClientKeys;
-  readonly name?: string;
-}
+} from '@podsocks/shared/runtime/settings';
+import { asText, oneOf, parseHost, parseListenPort } from '@podsocks/shared/runtime/values';
+import { formatTarget } from '@podsocks/shared/wire/address';
+import { type Server, serverFields, serverSettings, serversOf, withUrl } from './servers.ts';
 
 /** What ss-local runs with. Times in milliseconds. */
 export interface ClientConfig extends CommonConfig {
@@ -64,18 +40,11 @@ export interface LoadedClient extends Preamble {
 }
 
 const DEFAULT_LISTEN = { host: '127.0.0.1', port: 1080 };
-const DEFAULT_SERVER_PORT = 8388;
 const DEFAULTS = { handshakeTimeout: 10_000, drainTimeout: 5_000 };
 
 /** The command line of ss-local, in the order of its help. */
 export const CLIENT_SETTINGS = {
-  url: single({ flags: 'ss://URL', env: 'SS_URL' }, 'the server; stands for -s, -p, -m and -k', parseSsUrl),
-  server: several({ flags: '-s, --server <host>', env: 'SS_SERVER' }, 'server, may be repeated', parseHost),
-  serverPort: single(
-    { flags: '-p, --server-port <port>', env: 'SS_SERVER_PORT' },
-    `port of the server (default: ${DEFAULT_SERVER_PORT})`,
-    parsePort,
-  ),
+  ...serverSettings,
   localAddress: several(
     { flags: '-b, --local-address <address>', env: 'SS_LOCAL_ADDRESS' },
     `address to listen on, may be repeated (default: ${DEFAULT_LISTEN.host})`,
@@ -97,28 +66,12 @@ export const CLIENT_SETTINGS = {
   ...commonSettings,
 } satisfies Settings;
 
-/** SIP008 says server, server_port and remarks; the other names are those of shadowsocks-rust. */
-const SERVER_FIELDS = {
-  server: text(parseHost).optional(),
-  address: text(parseHost).optional(),
-  server_port: number(parsePort).optional(),
-  port: number(parsePort).optional(),
-  method: text(methodNamed).optional(),
-  password: secret.optional(),
-  remarks: text(asText).optional(),
-  name: text(asText).optional(),
-  tag: text(asText).optional(),
-  mode: commonFields.mode.optional(),
-  disabled: yesOrNo.optional(),
-} satisfies Fields;
-
 const FILE_FIELDS = {
   ...commonFields,
-  server_port: number(parsePort),
+  ...serverFields,
   local_address: texts(parseListenHost),
   local_port: number(parseListenPort),
   protocol: text(oneOf(['socks'])),
-  servers: records(SERVER_FIELDS),
   socks_users: records({ username: text(asText), password: secret }),
 } satisfies Fields;
 
@@ -164,6 +117,7 @@ export function loadClient(
     socksUsers: socksUsersOf({ ...environment, ...flags }, file, warn),
     ...common,
   };
+  if (given.localAddress) warnIfOpen(config, given.localAddress.from, warn);
   for (const server of config.servers) backendFor(server.method, common.cryptoBackend);
   return {
     config,
@@ -173,91 +127,27 @@ export function loadClient(
   };
 }
 
-/** Lets a URL give, within its source, what -s, -p, -m and -k would. */
-function withUrl(layer: Given): Given {
-  const { url } = layer;
-  if (!url) return layer;
-  const { value, from } = url;
-  const rival = layer.server ?? layer.serverPort ?? layer.method ?? layer.password;
-  if (rival) {
-    throw new PodsocksError('ERR_USAGE', `${from} and ${rival.from} both say how to reach the server; leave one out`);
-  }
-  if (value.plugin) {
-    throw wrong(`${from}: the server wants a plugin, and plugins are not available yet; ask for a URL without`);
-  }
-  return {
-    ...layer,
-    server: { value: [{ host: value.host, port: value.port }], from },
-    method: { value: methodNamed(value.method), from },
-    password: { value: value.password, from },
-  };
-}
-
-/** A server named by flag or environment replaces the list of the file; what else they say holds for the whole list. */
-function serversOf(flags: Given, environment: Given, file: File): readonly Server[] {
-  const given = { ...environment, ...flags };
-  if (file.servers && !given.server) return listedServers(file.servers, given, file);
-  const { server, url, method, password } = { ...file, ...given };
-  if (!server) throw wrong('no server; give an ss:// URL, -s (--server), SS_URL, or "server" or "servers" in the file');
-  const name = url && url.from === server.from ? url.value.tag : undefined;
-  return server.value.map(({ host, port }) =>
-    serverOf({
-      host,
-      port: portOf(port, server, [flags, environment, file]),
-      method,
-      password,
-      name,
-      from: server.from,
-    }),
-  );
-}
-
-function listedServers(listed: NonNullable<File['servers']>, given: Given, file: File): readonly Server[] {
-  if (file.server) throw wrong(`${file.server.from}: is given beside "servers"; put it into the list`);
-  const servers = listed.value.flatMap((entry, i) => {
-    if (entry.disabled) return [];
-    const from = `${listed.from}[${i}]`;
-    const address = entry.server ?? entry.address;
-    if (!address) throw wrong(`${from}: has no host; add "server"`);
-    const own = entry.password === undefined ? undefined : { value: entry.password, from: `${from}.password` };
-    return serverOf({
-      host: address.host,
-      port: given.serverPort?.value ?? entry.server_port ?? entry.port ?? address.port ?? file.serverPort?.value,
-      method: given.method ?? (entry.method && { value: entry.method, from: `${from}.method` }) ?? file.method,
-      password: given.password ?? own ?? file.password,
-      name: entry.remarks ?? entry.name ?? entry.tag,
-      from,
-    });
-  });
-  if (servers.length === 0) throw wrong(`${listed.from}: has no server that is not disabled; add one`);
-  return servers;
-}
-
-interface ServerParts {
-  readonly host: string;
-  readonly port: number | undefined;
-  readonly method: Sourced<Method> | undefined;
-  readonly password: Sourced<string> | undefined;
-  readonly name: string | undefined;
-  readonly from: string;
-}
-
-function serverOf({ host, port = DEFAULT_SERVER_PORT, method: given, password, name, from }: ServerParts): Server {
-  if (port === 0) throw wrong(`${from}: no server has port 0; give its port`);
-  if (!password) {
-    throw wrong(
-      `${from}: no password for ${host}; give it as SS_PASSWORD, --password-file or "password" in the file, or use an ss:// URL`,
-    );
-  }
-  const method = given?.value ?? methodNamed(DEFAULT_METHOD);
-  const keys = located(password.from, () => clientKeys(method, password.value));
-  return { host, port, method, keys, ...(name && { name }) };
-}
-
 function parseListenHost(text: string): string {
   const { host, port } = parseHost(text);
   if (port === undefined) return host;
   throw wrong('is an address with a port; give the port as -l (--local-port) or "local_port"');
+}
+
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet('127.0.0.0', 8);
+LOOPBACK.addAddress('::1', 'ipv6');
+
+const isLoopback = (host: string): boolean =>
+  host === 'localhost' || LOOPBACK.check(host, isIPv6(host) ? 'ipv6' : 'ipv4');
+
+/** Warns where others than this machine may come in, and nobody asks who they are. */
+function warnIfOpen({ listen, socksUsers }: ClientConfig, from: string, warn: Warn): void {
+  const open = listen.filter(({ host }) => !isLoopback(host)).map(formatTarget);
+  if (open.length === 0 || socksUsers.length > 0) return;
+  warn(
+    `${from}: anyone who can reach ${open.join(', ')} can use the tunnel; ` +
+      'give "socks_users" or --socks-username, or listen for this machine only: -b 127.0.0.1',
+  );
 }
 
 /** RFC 1929 has one byte for each length. */

@@ -3,36 +3,28 @@ import { backendFor } from '@podsocks/shared/crypto/backends';
 import { serverKey } from '@podsocks/shared/crypto/key-derivation';
 import { DEFAULT_METHOD, type Method, methodNamed } from '@podsocks/shared/crypto/methods';
 import {
-  commonFields,
-  type Fields,
-  type FileLayer,
-  type ForeignFields,
-  readConfigFile,
-  records,
-  secret,
-  text,
-  texts,
-} from '@podsocks/shared/runtime/config-file';
-import { PodsocksError } from '@podsocks/shared/runtime/errors';
-import type { Preamble } from '@podsocks/shared/runtime/lifecycle';
-import {
   type CommonConfig,
   commonConfig,
   commonSettings,
   drainTimeoutSetting,
+  folded,
+} from '@podsocks/shared/runtime/common-config';
+import { type FileLayer, readConfigFile } from '@podsocks/shared/runtime/config-file';
+import { PodsocksError } from '@podsocks/shared/runtime/errors';
+import { commonFields, type Fields, records, secret, text, texts } from '@podsocks/shared/runtime/fields';
+import type { ForeignFields } from '@podsocks/shared/runtime/foreign-fields';
+import type { Preamble } from '@podsocks/shared/runtime/lifecycle';
+import {
   envLayer,
   flagLayer,
-  folded,
   located,
-  parseAddress,
-  parseHost,
-  parseListenPort,
   portOf,
   type Settings,
   type Sourced,
   several,
   single,
-} from '@podsocks/shared/runtime/options';
+} from '@podsocks/shared/runtime/settings';
+import { parseAddress, parseHost, parseListenPort } from '@podsocks/shared/runtime/values';
 
 /** What ss-server runs with. Times in milliseconds. */
 export interface ServerConfig extends CommonConfig {

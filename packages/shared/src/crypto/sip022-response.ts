@@ -35,7 +35,8 @@ export class Sip022ResponseSealer implements StreamSealer {
   }
 
   sealedLength(length: number): number {
-    const header = this.#request === undefined ? 0 : this.#salt.length + responseFixedBytes(this.#salt.length) + TAG_BYTES;
+    const header =
+      this.#request === undefined ? 0 : this.#salt.length + responseFixedBytes(this.#salt.length) + TAG_BYTES;
     return header + this.#chunks.sealedLength(length);
   }
 

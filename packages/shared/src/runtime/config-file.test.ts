@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { commonFields, type Fields, readConfigFile, records, secret, text } from './config-file.ts';
+import { readConfigFile } from './config-file.ts';
 import { PodsocksError } from './errors.ts';
-import { asText } from './options.ts';
+import { commonFields, type Fields, records, secret, text } from './fields.ts';
+import { asText } from './values.ts';
 
 const FIELDS = {
   ...commonFields,
@@ -139,64 +139,5 @@ describe('readConfigFile', () => {
       `${path}: local_port: has no effect here, it belongs to ss-local; remove it`,
       `${path}: id: has no effect here, it is a note of the provider; remove it`,
     ]);
-  });
-
-  test.each([
-    ['', 'line 1, column 1: not JSON; expected a value, but the file ends'],
-    ['{\n  "password": "hunter2"\n  "server": 1\n}', 'line 3, column 3: not JSON; expected "," or the closing bracket'],
-    [
-      '{\n  "password": "hunter2",\n}',
-      'line 3, column 1: not JSON; expected a name in double quotes; remove the comma',
-    ],
-    [
-      '{ "password": "hunter2", // x\n}',
-      'line 1, column 26: not JSON; expected a name in double quotes; JSON has no comments',
-    ],
-    [
-      "{ 'password': 'hunter2' }",
-      'line 1, column 3: not JSON; expected a name in double quotes or "}"; use double quotes',
-    ],
-    ['{ "password" "hunter2" }', 'line 1, column 14: not JSON; expected ":"'],
-    ['{ "password": hunter2 }', 'line 1, column 15: not JSON; expected a value'],
-    [
-      '{ "password": "hunter2 }',
-      'line 1, column 15: not JSON; expected a value; a comma may be missing, or the text that begins here has no end',
-    ],
-    ['{ "password": "hunter2\\x" }', 'column 15'],
-    ['{ "users": ["hunter2"}', 'line 1, column 22: not JSON; expected "," or the closing bracket'],
-    ['{ "users": ["hunter2",]', 'line 1, column 23: not JSON; expected a value'],
-    ['{ "server_port": 08 }', 'line 1, column 18: not JSON'],
-    ['{} hunter2', 'line 1, column 4: not JSON; expected nothing more'],
-    ['{"a":[1,{"b":[]}', 'line 1, column 17: not JSON; expected "," or the closing bracket, but the file ends'],
-    ['["hunter2"]', 'has to hold one JSON object'],
-    ['null', 'has to hold one JSON object'],
-  ])('names line and column of %j', (content, expected) => {
-    expect(complaint(content)).toContain(expected);
-  });
-
-  test('points into the file, whatever broke it', () => {
-    const edit = fc.tuple(fc.json(), fc.nat(), fc.constantFrom(...'{}[]",:\\x0 '), fc.nat({ max: 2 }));
-    fc.assert(
-      fc.property(edit, ([json, position, piece, removed]) => {
-        const at = position % (json.length + 1);
-        const broken = json.slice(0, at) + piece + json.slice(at + removed);
-        try {
-          JSON.parse(broken);
-        } catch {
-          const place = /^line 1, column (\d+): not JSON; expected /.exec(complaint(broken.replaceAll('\n', ' ')));
-          expect(Number(place?.[1])).toBeLessThanOrEqual(broken.length + 1);
-        }
-      }),
-    );
-  });
-
-  test('survives brackets that are nested deeply', () => {
-    expect(complaint('['.repeat(200_000))).toContain('column 200001');
-  });
-
-  test('says which file it cannot read', () => {
-    const missing = join(folder, 'none.json');
-    expect(() => readConfigFile(missing, FIELDS, FOREIGN, () => {})).toThrow(`${missing} (ENOENT)`);
-    expect(() => readConfigFile(folder, FIELDS, FOREIGN, () => {})).toThrow(`${folder} (EISDIR)`);
   });
 });

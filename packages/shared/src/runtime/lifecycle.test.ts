@@ -4,7 +4,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { PodsocksError } from './errors.ts';
 import { exitCodeOf, launch, type Running, reportError, runProgram, runUntilSignal } from './lifecycle.ts';
 import { createLogger } from './log.ts';
-import { createProgram } from './options.ts';
+import { createProgram } from './program.ts';
 
 function setUp(running: Partial<Running> = {}) {
   const events = new EventEmitter();

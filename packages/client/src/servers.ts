@@ -1,0 +1,148 @@
+import { type ClientKeys, clientKeys } from '@podsocks/shared/crypto/key-derivation';
+import { DEFAULT_METHOD, type Method, methodNamed } from '@podsocks/shared/crypto/methods';
+import type { commonSettings } from '@podsocks/shared/runtime/common-config';
+import type { FileLayer } from '@podsocks/shared/runtime/config-file';
+import { PodsocksError } from '@podsocks/shared/runtime/errors';
+import { commonFields, type Fields, number, records, secret, text, yesOrNo } from '@podsocks/shared/runtime/fields';
+import {
+  type Layer,
+  located,
+  portOf,
+  type Settings,
+  type Sourced,
+  several,
+  single,
+} from '@podsocks/shared/runtime/settings';
+import { asText, parseHost, parsePort } from '@podsocks/shared/runtime/values';
+import { parseSsUrl } from '@podsocks/shared/wire/ss-url';
+
+/** A server that ss-local connects to. */
+export interface Server {
+  readonly host: string;
+  readonly port: number;
+  readonly method: Method;
+  readonly keys: ClientKeys;
+  readonly name?: string;
+}
+
+const DEFAULT_PORT = 8388;
+
+/** What of the command line says which servers, beside the common -m and -k. */
+export const serverSettings = {
+  url: single({ flags: 'ss://URL', env: 'SS_URL' }, 'the server; stands for -s, -p, -m and -k', parseSsUrl),
+  server: several({ flags: '-s, --server <host>', env: 'SS_SERVER' }, 'server, may be repeated', parseHost),
+  serverPort: single(
+    { flags: '-p, --server-port <port>', env: 'SS_SERVER_PORT' },
+    `port of the server (default: ${DEFAULT_PORT})`,
+    parsePort,
+  ),
+} satisfies Settings;
+
+/** SIP008 says server, server_port and remarks; the other names are those of shadowsocks-rust. */
+const ENTRY_FIELDS = {
+  server: text(parseHost).optional(),
+  address: text(parseHost).optional(),
+  server_port: number(parsePort).optional(),
+  port: number(parsePort).optional(),
+  method: text(methodNamed).optional(),
+  password: secret.optional(),
+  remarks: text(asText).optional(),
+  name: text(asText).optional(),
+  tag: text(asText).optional(),
+  mode: commonFields.mode.optional(),
+  disabled: yesOrNo.optional(),
+} satisfies Fields;
+
+/** What of the file says which servers, beside the common "server", "method" and "password". */
+export const serverFields = {
+  server_port: number(parsePort),
+  servers: records(ENTRY_FIELDS),
+} satisfies Fields;
+
+type Given = Layer<typeof serverSettings & Pick<typeof commonSettings, 'method' | 'password'>>;
+type File = FileLayer<typeof serverFields & Pick<typeof commonFields, 'server' | 'method' | 'password'>>;
+
+/** Lets a URL give, within its source, what -s, -p, -m and -k would. */
+export function withUrl<L extends Given>(layer: L): L {
+  const { url } = layer;
+  if (!url) return layer;
+  const { value, from } = url;
+  const rival = layer.server ?? layer.serverPort ?? layer.method ?? layer.password;
+  if (rival) {
+    throw new PodsocksError('ERR_USAGE', `${from} and ${rival.from} both say how to reach the server; leave one out`);
+  }
+  if (value.plugin) {
+    throw wrong(`${from}: the server wants a plugin, and plugins are not available yet; ask for a URL without`);
+  }
+  return {
+    ...layer,
+    server: { value: [{ host: value.host, port: value.port }], from },
+    method: { value: methodNamed(value.method), from },
+    password: { value: value.password, from },
+  };
+}
+
+/** A server named by flag or environment replaces the list of the file; what else they say holds for the whole list. */
+export function serversOf(flags: Given, environment: Given, file: File): readonly Server[] {
+  const given = { ...environment, ...flags };
+  if (file.servers && !given.server) return listedServers(file.servers, given, file);
+  const { server, url, method, password } = { ...file, ...given };
+  if (!server) throw wrong('no server; give an ss:// URL, -s (--server), SS_URL, or "server" or "servers" in the file');
+  const name = url && url.from === server.from ? url.value.tag : undefined;
+  return server.value.map(({ host, port }) =>
+    serverOf({
+      host,
+      port: portOf(port, server, [flags, environment, file]),
+      method,
+      password,
+      name,
+      from: server.from,
+    }),
+  );
+}
+
+function listedServers(listed: NonNullable<File['servers']>, given: Given, file: File): readonly Server[] {
+  if (file.server) throw wrong(`${file.server.from}: is given beside "servers"; put it into the list`);
+  const servers = listed.value.flatMap((entry, i) => {
+    if (entry.disabled) return [];
+    const from = `${listed.from}[${i}]`;
+    const address = entry.server ?? entry.address;
+    if (!address) throw wrong(`${from}: has no host; add "server"`);
+    const own = entry.password === undefined ? undefined : { value: entry.password, from: `${from}.password` };
+    return serverOf({
+      host: address.host,
+      port: given.serverPort?.value ?? entry.server_port ?? entry.port ?? address.port ?? file.serverPort?.value,
+      method: given.method ?? (entry.method && { value: entry.method, from: `${from}.method` }) ?? file.method,
+      password: given.password ?? own ?? file.password,
+      name: entry.remarks ?? entry.name ?? entry.tag,
+      from,
+    });
+  });
+  if (servers.length === 0) throw wrong(`${listed.from}: has no server that is not disabled; add one`);
+  return servers;
+}
+
+interface ServerParts {
+  readonly host: string;
+  readonly port: number | undefined;
+  readonly method: Sourced<Method> | undefined;
+  readonly password: Sourced<string> | undefined;
+  readonly name: string | undefined;
+  readonly from: string;
+}
+
+function serverOf({ host, port = DEFAULT_PORT, method: given, password, name, from }: ServerParts): Server {
+  if (port === 0) throw wrong(`${from}: no server has port 0; give its port`);
+  if (!password) {
+    throw wrong(
+      `${from}: no password for ${host}; give it as SS_PASSWORD, --password-file or "password" in the file, or use an ss:// URL`,
+    );
+  }
+  const method = given?.value ?? methodNamed(DEFAULT_METHOD);
+  const keys = located(password.from, () => clientKeys(method, password.value));
+  return { host, port, method, keys, ...(name && { name }) };
+}
+
+function wrong(message: string): PodsocksError {
+  return new PodsocksError('ERR_CONFIG', message);
+}

@@ -1,0 +1,62 @@
+import { describe, expect, test } from 'vitest';
+import { commonSettings } from './common-config.ts';
+import { createProgram } from './program.ts';
+import { several, single } from './settings.ts';
+import { asText, parseHost, parsePort } from './values.ts';
+
+const ports = {
+  serverPort: single({ flags: '-p, --server-port <port>', env: 'SS_SERVER_PORT' }, 'port', parsePort),
+  server: several({ flags: '-s, --server <host>', env: 'SS_SERVER' }, 'host', parseHost),
+  secret: single({ env: 'SS_SECRET' }, 'secret', asText),
+};
+
+describe('createProgram', () => {
+  const create = () =>
+    createProgram({ name: 'ss-test', version: '1', summary: '' }, { ...ports, ...commonSettings }, { write: () => {} });
+
+  test('gives every setting the name under which flagLayer looks it up', () => {
+    for (const [name, { flags }] of Object.entries<{ flags?: string }>({ ...ports, ...commonSettings })) {
+      if (!flags) continue;
+      const option = create().options.find(candidate => candidate.flags === flags);
+      expect(option?.attributeName()).toBe(name);
+    }
+  });
+
+  test('--no-delay is a switch, not the negation of --delay', () => {
+    const parse = (...argv: string[]) =>
+      create()
+        .action(() => {})
+        .parse(argv, { from: 'user' })
+        .opts();
+    expect(parse()).toEqual({});
+    expect(parse('--no-delay')).toEqual({ noDelay: true });
+  });
+
+  test('collects what may be repeated, and shows what only the environment sets', () => {
+    const program = create()
+      .action(() => {})
+      .parse(['-s', 'a', '-s', 'b', '-6v'], { from: 'user' });
+    expect(program.opts()).toEqual({ server: ['a', 'b'], ipv6First: true, verbose: true });
+  });
+
+  test.each([
+    [['-u'], '-u (--udp): UDP is not available in this version'],
+    [['-vu'], '-u (--udp)'],
+    [['-U'], '-U (--udp-only): UDP is not available'],
+    [['-d', '8.8.8.8'], '-d (--nameserver): own name servers are not available'],
+    [['--acl', 'file'], '--acl: access control lists are not available'],
+    [['--acl'], '--acl: '],
+    [['--plugin', 'x'], '--plugin: plugins are not available'],
+    [['--plugin-opts=x'], '--plugin-opts: plugins are not available'],
+    [['-a', 'nobody'], '-a (--user): '],
+    [['-f', 'pid'], '-f (--pid-file): '],
+    [['-i', 'eth0'], '-i (--interface): '],
+    [['--key', 'a2V5'], '--key: raw keys are not taken'],
+    [['--manager-address', 'x'], '--manager-address: '],
+  ])('refuses %j by name, and keeps it out of the help', (argv, complaint) => {
+    const program = create().action(() => {});
+    expect(() => program.parse(argv, { from: 'user' })).toThrow(complaint);
+    const flag = argv[0]!.replace('-vu', '-u').split('=')[0]!;
+    expect(program.helpInformation()).not.toMatch(new RegExp(`^ *${flag}\\b`, 'm'));
+  });
+});

@@ -1,0 +1,74 @@
+import { Command, Option } from 'commander';
+import { PodsocksError } from './errors.ts';
+import { flagName, type Settings } from './settings.ts';
+
+/**
+ * Flags of shadowsocks-libev that have no effect here. They are refused, not ignored: better not to run than to run
+ * without the ACL that somebody believes in.
+ */
+const REFUSED_FLAGS: readonly [flags: string, why: string][] = [
+  ['-u, --udp', 'UDP is not available in this version; leave it out, TCP works without it'],
+  ['-U, --udp-only', 'UDP is not available in this version; leave it out to carry TCP'],
+  [
+    '-d, --nameserver [address]',
+    "own name servers are not available in this version; leave it out to use the system's (in a pod: its dnsPolicy)",
+  ],
+  [
+    '--acl [file]',
+    'access control lists are not available in this version; leave it out, and limit the ss-server pod with a NetworkPolicy',
+  ],
+  ['--plugin [name]', 'plugins are not available in this version; leave it out at both ends'],
+  ['--plugin-opts [options]', 'plugins are not available in this version; leave it out at both ends'],
+  ['-a, --user [name]', 'it does not change its user; leave it out and start it as that user (in a pod: runAsUser)'],
+  ['-f, --pid-file [file]', 'it stays in the foreground; leave it out and let systemd or Kubernetes keep it running'],
+  ['-i, --interface [name]', 'it does not bind to an interface; leave it out and choose by address with -b'],
+  ['--key [key]', 'raw keys are not taken; use a 2022 method, whose password (-k) is a base64 key'],
+  ['--manager-address [address]', 'there is no manager; leave it out and give several users in the file'],
+];
+
+/** A commander program with these settings; hidden among them the flags that are refused by name. */
+export function createProgram(
+  about: { readonly name: string; readonly version: string; readonly summary: string },
+  settings: Settings,
+  stdout: { write(text: string): unknown },
+): Command {
+  const program = new Command(about.name)
+    .description(about.summary)
+    .helpCommand(false)
+    .exitOverride()
+    // Errors come back as exceptions and are printed in one place; only help and version are written here.
+    .configureOutput({ writeOut: text => void stdout.write(text), outputError: () => {} });
+  addSettings(program, settings);
+  for (const [flags] of REFUSED_FLAGS) program.addOption(new Option(flags).hideHelp());
+  program.hook('preAction', () => refuseFlags(program));
+  return program
+    .version(about.version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help');
+}
+
+/** Adds settings to a command: options, arguments, and a section of its help for what only the environment sets. */
+export function addSettings(command: Command, settings: Settings): void {
+  const unflagged: string[] = [];
+  for (const { flags, env, describe, repeatable } of Object.values(settings)) {
+    // Not commander's env(): that reads process.env by itself and knows nothing of service links.
+    const help = env && flags ? `${describe} (env: ${env})` : describe;
+    if (flags === undefined) unflagged.push(`  ${env}  ${describe}`);
+    else if (!flags.startsWith('-')) command.argument(`[${flags}]`, help);
+    else {
+      const option = new Option(flags, help);
+      // --no-delay is the name of a switch in libev; commander takes it for the negation of --delay.
+      option.negate = false;
+      if (repeatable) option.argParser((value: string, before: string[] = []) => [...before, value]);
+      command.addOption(option);
+    }
+  }
+  if (unflagged.length > 0) command.addHelpText('after', `\nEnvironment:\n${unflagged.join('\n')}`);
+}
+
+function refuseFlags(program: Command): void {
+  for (const option of program.options.filter(candidate => candidate.hidden)) {
+    if (program.getOptionValue(option.attributeName()) === undefined) continue;
+    const why = REFUSED_FLAGS.find(([flags]) => flags === option.flags)![1];
+    throw new PodsocksError('ERR_USAGE', `${flagName(option.flags)}: ${why}`);
+  }
+}
