@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { startVictim, underEachScheme, type Victim } from './support/ends.ts';
+import { type Attackable, startVictim, underEachScheme } from './support/ends.ts';
 import { flipped, opened, requestTo } from './support/requests.ts';
 import { openSocket, type Sighting, sight } from './support/sighting.ts';
 import { startWitness } from './support/witness.ts';
@@ -66,7 +66,7 @@ describe('an altered stream', () => {
 
 /** Sends a good request, lets the target answer, alters what follows, and watches both ends from then on. */
 async function attack(
-  { scheme, keys, port }: Victim,
+  { scheme, keys, port }: Attackable,
   alter: Alteration['of'],
   fin = false,
 ): Promise<{ client: Sighting; target: Sighting }> {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type Attack, attacksOn, RECORDINGS, serves } from './support/attacks.ts';
-import { startVictim, underEachScheme, type Victim } from './support/ends.ts';
+import { type Attackable, startVictim, underEachScheme } from './support/ends.ts';
 import { probe, type Sighting } from './support/sighting.ts';
 import { startTestEcho } from './support/witness.ts';
 
@@ -42,7 +42,7 @@ interface Way {
 }
 
 /** The different views that all attacks get, each, unless it is the only one, with some that got it. */
-async function views(victim: Victim, { fin, moment }: Way): Promise<string[]> {
+async function views(victim: Attackable, { fin, moment }: Way): Promise<string[]> {
   const target = await startTestEcho();
   const attacks = await attacksOn(victim, target.port);
   const seen = new Map<string, Attack[]>();

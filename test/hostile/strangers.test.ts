@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { startVictim, underEachScheme, type Victim } from './support/ends.ts';
+import { type Attackable, startVictim, underEachScheme } from './support/ends.ts';
 import { flipped, requestTo } from './support/requests.ts';
 import { openSocket, probe, sight } from './support/sighting.ts';
 import { startWitness } from './support/witness.ts';
@@ -62,7 +62,7 @@ describe('a handshake that nothing follows', () => {
 });
 
 /** One that was admitted, and then sent a chunk that was altered. */
-async function expelledClient({ scheme, keys, port }: Victim) {
+async function expelledClient({ scheme, keys, port }: Attackable) {
   const witness = await startWitness();
   const request = requestTo(scheme.method, keys.client, witness.port);
   const client = openSocket(port);

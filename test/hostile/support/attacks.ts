@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { encodeRequestFixed, REQUEST_FIXED_BYTES } from '@podsocks/shared/wire/sip022-header';
 import { freePort } from '../../support/free-port.ts';
-import { freshKey, type Victim } from './ends.ts';
+import { type Attackable, freshKey } from './ends.ts';
 import { flipped, opened, requestTo, sealedUnits, unixTime } from './requests.ts';
 import { openSocket, probe } from './sighting.ts';
 
@@ -18,7 +18,7 @@ export interface Attack {
  *
  * @param targetPort an echo, for the recordings.
  */
-export async function attacksOn(victim: Victim, targetPort: number): Promise<Attack[]> {
+export async function attacksOn(victim: Attackable, targetPort: number): Promise<Attack[]> {
   const { method } = victim.scheme;
   const { client } = victim.keys;
   const flight = requestTo(method, client, targetPort).seal('GET / HTTP/1.1\r\n\r\n');
@@ -39,7 +39,7 @@ function everyIndex(end: number, attack: (at: number) => Attack): Attack[] {
 }
 
 /** SIP023. */
-function wrongIdentities({ scheme: { method }, keys: { client, server } }: Victim, targetPort: number): Attack[] {
+function wrongIdentities({ scheme: { method }, keys: { client, server } }: Attackable, targetPort: number): Attack[] {
   const nobody = freshKey(method);
   const ipsk = client.identityKeys[0]!;
   const flightAs = (key: Uint8Array, ...identityKeys: Uint8Array[]) =>
@@ -64,7 +64,7 @@ const BROKEN_ADDRESSES: Record<string, readonly number[]> = {
   'a name with a line break': [3, 4, 0x61, 0x0d, 0x0a, 0x62, 0, 80],
 };
 
-function brokenSip004({ scheme: { method }, keys: { client } }: Victim, targetPort: number): Attack[] {
+function brokenSip004({ scheme: { method }, keys: { client } }: Attackable, targetPort: number): Attack[] {
   const authentic = (name: string, ...units: Uint8Array[]) => ({ name, bytes: sealedUnits(method, client, units) });
   const payload = Uint8Array.of(...addressOf(targetPort), 1);
   const good = sealedUnits(method, client, [u16(payload.length), payload]);
@@ -82,7 +82,7 @@ function brokenSip004({ scheme: { method }, keys: { client } }: Victim, targetPo
   ];
 }
 
-function brokenSip022({ scheme: { method }, keys: { client } }: Victim, targetPort: number): Attack[] {
+function brokenSip022({ scheme: { method }, keys: { client } }: Attackable, targetPort: number): Attack[] {
   const fixed = (length: number, type = 0) => {
     const out = new Uint8Array(REQUEST_FIXED_BYTES);
     encodeRequestFixed(out, unixTime(), length);
@@ -114,7 +114,7 @@ function brokenSip022({ scheme: { method }, keys: { client } }: Victim, targetPo
 }
 
 /** What can be sent again after having listened to a good connection: {@link RECORDINGS} of them are made for it. */
-async function recordings(victim: Victim, targetPort: number): Promise<Attack[]> {
+async function recordings(victim: Attackable, targetPort: number): Promise<Attack[]> {
   const first = await recorded(victim, targetPort);
   const second = await recorded(victim, targetPort);
   const third = await recorded(victim, targetPort);
@@ -138,7 +138,7 @@ export interface Recording {
 }
 
 /** A good exchange with an echo, as an eavesdropper sees it. */
-export async function recorded({ port, scheme, keys }: Victim, targetPort: number): Promise<Recording> {
+export async function recorded({ port, scheme, keys }: Attackable, targetPort: number): Promise<Recording> {
   const request = requestTo(scheme.method, keys.client, targetPort);
   // The echo makes this the beginning of the answer, which then is a good SIP004 request in all but its salt.
   const flight = request.seal(Buffer.concat([addressOf(targetPort), Buffer.from('and a few words')]));
@@ -154,7 +154,7 @@ export async function recorded({ port, scheme, keys }: Victim, targetPort: numbe
 }
 
 /** Whether an honest client is served. */
-export async function serves({ port, scheme, keys }: Victim, targetPort: number): Promise<boolean> {
+export async function serves({ port, scheme, keys }: Attackable, targetPort: number): Promise<boolean> {
   const request = requestTo(scheme.method, keys.client, targetPort);
   const { bytes } = await probe(port, request.seal('still there?'), { fin: true });
   return bytes.length > 0 && String(opened(request.opener(), bytes)) === 'still there?';

@@ -66,14 +66,18 @@ export const COMMON = {
   cryptoBackend: 'auto',
 } as const;
 
-const LOOPBACK = [{ host: '127.0.0.1', port: 0 }];
+export const LOOPBACK = [{ host: '127.0.0.1', port: 0 }];
 
-/** An ss-server under attack, in this process. */
-export interface Victim {
+/** An ss-server under attack. */
+export interface Attackable {
   readonly scheme: Scheme;
   readonly keys: Keys;
-  readonly server: RunningServer;
   readonly port: number;
+}
+
+/** One in this process. */
+export interface Victim extends Attackable {
+  readonly server: RunningServer;
 }
 
 /** Starts ss-server for one test, which fails if the server logs an error: that is for faults of its own. */
