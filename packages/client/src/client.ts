@@ -9,6 +9,7 @@ import { type Endpoint, Listener } from '@podsocks/shared/net/listener';
 import { Opening, relay, Sealing } from '@podsocks/shared/net/relay';
 import { atMostEvery } from '@podsocks/shared/runtime/at-most-every';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
+import type { Running } from '@podsocks/shared/runtime/lifecycle';
 import type { Logger } from '@podsocks/shared/runtime/log';
 import { formatTarget } from '@podsocks/shared/wire/address';
 import type { ClientConfig } from './config.ts';
@@ -16,12 +17,8 @@ import { firstFlight } from './first-flight.ts';
 import { acceptSocks, endWith } from './socks-accept.ts';
 import { socksReply } from './socks-handshake.ts';
 
-export interface RunningClient {
+export interface RunningClient extends Running {
   readonly addresses: readonly Endpoint[];
-  /** Stops accepting and lets connections finish, for at most `drainTimeout`. */
-  drain(): Promise<void>;
-  /** Ends everything now. */
-  close(): Promise<void>;
 }
 
 /** @throws PodsocksError ERR_LISTEN or ERR_CONFIG; then nothing runs. */

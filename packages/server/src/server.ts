@@ -11,18 +11,15 @@ import { Opening, relay, Sealing } from '@podsocks/shared/net/relay';
 import { atMostEvery } from '@podsocks/shared/runtime/at-most-every';
 import { buffers } from '@podsocks/shared/runtime/buffer-pool';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
+import type { Running } from '@podsocks/shared/runtime/lifecycle';
 import type { Logger } from '@podsocks/shared/runtime/log';
 import { formatTarget, type Target } from '@podsocks/shared/wire/address';
 import { absorb, authenticate } from './authenticate.ts';
 import type { ServerConfig } from './config.ts';
 import { keyringOf } from './keyring.ts';
 
-export interface RunningServer {
+export interface RunningServer extends Running {
   readonly addresses: readonly Endpoint[];
-  /** Stops accepting and lets connections finish, for at most `drainTimeout`. */
-  drain(): Promise<void>;
-  /** Ends everything now. */
-  close(): Promise<void>;
 }
 
 /** @throws PodsocksError ERR_LISTEN or ERR_CONFIG; then nothing runs. */

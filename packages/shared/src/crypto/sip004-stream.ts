@@ -4,6 +4,7 @@ import type { AeadContext } from './aead.ts';
 import { ChunkOpener, ChunkSealer, chunkLength, SEALED_LENGTH_BYTES } from './chunks.ts';
 import { sip004Subkey } from './key-derivation.ts';
 import { Reassembly } from './reassembly.ts';
+import { ResponseOpener } from './response-opener.ts';
 import type {
   Keyring,
   Request,
@@ -82,52 +83,16 @@ export class Sip004RequestSealer extends Sip004Sealer implements RequestSealer {
   }
 }
 
-export class Sip004ResponseOpener implements StreamOpener {
-  readonly #services: StreamServices;
-  readonly #key: Uint8Array;
-  readonly #requestSalt: Uint8Array;
-  readonly #salt = new Reassembly();
-  #chunks: ChunkOpener | undefined;
-
-  constructor(services: StreamServices, key: Uint8Array, requestSalt: Uint8Array) {
-    this.#services = services;
-    this.#key = key;
-    this.#requestSalt = requestSalt;
-  }
-
-  openedLength(length: number): number {
-    return this.#chunks === undefined ? length : this.#chunks.openedLength(length);
-  }
-
-  open(out: Uint8Array, outAt: number, input: Uint8Array, inputAt: number, length: number): number {
-    let at = inputAt;
-    const end = inputAt + length;
-    if (this.#chunks === undefined) {
-      if (length === 0) return 0;
-      const { method, backend } = this.#services;
-      at += this.#salt.take(input, at, end, method.keyBytes);
-      if (this.#salt.carried !== 0) return 0;
-      const salt = this.#salt.source.subarray(this.#salt.sourceAt, this.#salt.sourceAt + method.keyBytes);
-      if (Buffer.compare(salt, this.#requestSalt) === 0) {
-        throw new PodsocksError('ERR_REPLAY', 'the response has the salt of our request: it is our own bytes');
-      }
-      const aead = backend.create(method.aead, sip004Subkey(this.#key, salt));
-      this.#salt.settle();
-      this.#chunks = new ChunkOpener(aead, method.maxChunk);
+/** @param requestSalt the salt that the response must not have: then it would be our own bytes, reflected. */
+export function openSip004Response(services: StreamServices, key: Uint8Array, requestSalt: Uint8Array): StreamOpener {
+  const { method, backend } = services;
+  return new ResponseOpener(method.keyBytes, (input, at) => {
+    const salt = input.subarray(at, at + method.keyBytes);
+    if (Buffer.compare(salt, requestSalt) === 0) {
+      throw new PodsocksError('ERR_REPLAY', 'the response has the salt of our request: it is our own bytes');
     }
-    return this.#chunks.open(out, outAt, input, at, end - at);
-  }
-
-  end(): void {
-    // No byte at all is a server whose target said nothing.
-    if (this.#salt.carried !== 0) throw new PodsocksError('ERR_TRUNCATED', 'the response ended inside its salt');
-    this.#chunks?.end();
-  }
-
-  close(): void {
-    this.#salt.close();
-    this.#chunks?.close();
-  }
+    return new ChunkOpener(backend.create(method.aead, sip004Subkey(key, salt)), method.maxChunk);
+  });
 }
 
 /** Finds the user by trial, checks for replay, then reads ADDR off the plaintext. */

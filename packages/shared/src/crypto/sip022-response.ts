@@ -3,9 +3,9 @@ import { PodsocksError } from '../runtime/errors.ts';
 import { decodeResponse, encodeResponse, responseFixedBytes } from '../wire/sip022-header.ts';
 import type { AeadContext } from './aead.ts';
 import { ChunkOpener, ChunkSealer } from './chunks.ts';
-import { type ClientKeys, sip022Subkey } from './key-derivation.ts';
+import { sip022Subkey } from './key-derivation.ts';
 import { TAG_BYTES } from './methods.ts';
-import { Reassembly } from './reassembly.ts';
+import { ResponseOpener } from './response-opener.ts';
 import type { Request, StreamOpener, StreamSealer, StreamServices } from './stream.ts';
 
 /*
@@ -65,60 +65,21 @@ export class Sip022ResponseSealer implements StreamSealer {
   }
 }
 
-export class Sip022ResponseOpener implements StreamOpener {
-  readonly #services: StreamServices;
-  readonly #key: Uint8Array;
-  readonly #requestSalt: Uint8Array;
-  readonly #header = new Reassembly();
-  #chunks: ChunkOpener | undefined;
-
-  constructor(services: StreamServices, keys: ClientKeys, requestSalt: Uint8Array) {
-    this.#services = services;
-    this.#key = keys.key;
-    this.#requestSalt = requestSalt;
-  }
-
-  openedLength(length: number): number {
-    return this.#chunks === undefined ? length : this.#chunks.openedLength(length);
-  }
-
-  open(out: Uint8Array, outAt: number, input: Uint8Array, inputAt: number, length: number): number {
-    let at = inputAt;
-    const end = inputAt + length;
-    if (this.#chunks === undefined) {
-      if (length === 0) return 0;
-      const saltBytes = this.#services.method.keyBytes;
-      at += this.#header.take(input, at, end, saltBytes + responseFixedBytes(saltBytes) + TAG_BYTES);
-      if (this.#header.carried !== 0) return 0;
-      this.#chunks = this.#readHeader(this.#header.source, this.#header.sourceAt);
-      this.#header.settle();
-    }
-    return this.#chunks.open(out, outAt, input, at, end - at);
-  }
-
-  #readHeader(input: Uint8Array, at: number): ChunkOpener {
-    const { method, backend, unixTime } = this.#services;
-    const saltBytes = method.keyBytes;
-    const aead = backend.create(method.aead, sip022Subkey(this.#key, input.subarray(at, at + saltBytes)));
-    const fixed = new Uint8Array(responseFixedBytes(saltBytes));
-    if (!aead.open(fixed, 0, input, at + saltBytes, fixed.length)) {
+/** @param requestSalt what the response has to repeat. */
+export function openSip022Response(services: StreamServices, key: Uint8Array, requestSalt: Uint8Array): StreamOpener {
+  const { method, backend, unixTime } = services;
+  const saltBytes = method.keyBytes;
+  const fixedBytes = responseFixedBytes(saltBytes);
+  return new ResponseOpener(saltBytes + fixedBytes + TAG_BYTES, (input, at) => {
+    const aead = backend.create(method.aead, sip022Subkey(key, input.subarray(at, at + saltBytes)));
+    const fixed = new Uint8Array(fixedBytes);
+    if (!aead.open(fixed, 0, input, at + saltBytes, fixedBytes)) {
       throw new PodsocksError('ERR_AUTHENTICATION', 'the response does not open with our key');
     }
-    const { requestSalt, firstPayloadLength } = decodeResponse(fixed, saltBytes, unixTime());
-    if (!timingSafeEqual(requestSalt, this.#requestSalt)) {
+    const response = decodeResponse(fixed, saltBytes, unixTime());
+    if (!timingSafeEqual(response.requestSalt, requestSalt)) {
       throw new PodsocksError('ERR_REPLAY', 'the response answers another request');
     }
-    return new ChunkOpener(aead, method.maxChunk, firstPayloadLength);
-  }
-
-  end(): void {
-    // No byte at all is a server whose target said nothing.
-    if (this.#header.carried !== 0) throw new PodsocksError('ERR_TRUNCATED', 'the response ended inside its header');
-    this.#chunks?.end();
-  }
-
-  close(): void {
-    this.#header.close();
-    this.#chunks?.close();
-  }
+    return new ChunkOpener(aead, method.maxChunk, response.firstPayloadLength);
+  });
 }

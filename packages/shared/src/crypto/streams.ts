@@ -1,6 +1,6 @@
-import { Sip004RequestOpener, Sip004RequestSealer, Sip004ResponseOpener, Sip004Sealer } from './sip004-stream.ts';
+import { openSip004Response, Sip004RequestOpener, Sip004RequestSealer, Sip004Sealer } from './sip004-stream.ts';
 import { Sip022RequestOpener, Sip022RequestSealer } from './sip022-request.ts';
-import { Sip022ResponseOpener, Sip022ResponseSealer } from './sip022-response.ts';
+import { openSip022Response, Sip022ResponseSealer } from './sip022-response.ts';
 import type { ClientStreams, ServerStreamServices, ServerStreams, StreamServices } from './stream.ts';
 
 /** The protocol generation of `services.method`, as a client speaks it. */
@@ -8,12 +8,12 @@ export function clientStreams(services: StreamServices): ClientStreams {
   if (services.method.generation === 'sip004') {
     return {
       sealRequest: (keys, target) => new Sip004RequestSealer(services, keys.key, target),
-      openResponse: (keys, requestSalt) => new Sip004ResponseOpener(services, keys.key, requestSalt),
+      openResponse: (keys, requestSalt) => openSip004Response(services, keys.key, requestSalt),
     };
   }
   return {
     sealRequest: (keys, target) => new Sip022RequestSealer(services, keys, target),
-    openResponse: (keys, requestSalt) => new Sip022ResponseOpener(services, keys, requestSalt),
+    openResponse: (keys, requestSalt) => openSip022Response(services, keys.key, requestSalt),
   };
 }
 
