@@ -15,6 +15,9 @@ const CONNECTIONS = 2000;
 const AT_ONCE = 100;
 const TRANSFER_BYTES = 2 ** 30;
 const PAUSE_MS = 10_000;
+/** V8's young generation grows with the rush and is given back only after half a minute of rest. */
+const SETTLED_AFTER_S = [5, 60];
+const WARM_UP_TRANSFERS = 2;
 /** Sampled at this pace, so that a short peak is seen too. */
 const SAMPLE_MS = 20;
 
@@ -44,14 +47,14 @@ async function idleConnections(pair: Pair): Promise<void> {
   await sleep(2000);
   const before = { server: residentBytes(pair.serverPid), client: residentBytes(pair.clientPid) };
   await open(CONNECTIONS);
-  await sleep(5000);
-  const after = { server: residentBytes(pair.serverPid), client: residentBytes(pair.clientPid) };
   console.log(`${CONNECTIONS} idle connections, each after an exchange of one byte:`);
-  for (const end of ['server', 'client'] as const) {
-    const each = (after[end] - before[end]) / CONNECTIONS;
-    console.log(
-      `  ss-${end === 'server' ? 'server' : 'local'}: ${kilobytes(each)} each, ${megabytes(after[end])} in all`,
-    );
+  let waited = 0;
+  for (const seconds of SETTLED_AFTER_S) {
+    await sleep((seconds - waited) * 1000);
+    waited = seconds;
+    const each = (pid: number, baseline: number) => kilobytes((residentBytes(pid) - baseline) / CONNECTIONS);
+    const [server, client] = [each(pair.serverPid, before.server), each(pair.clientPid, before.client)];
+    console.log(`  after ${`${seconds}`.padStart(2)} s   ss-server: ${server} each   ss-local: ${client} each`);
   }
   for (const socket of sockets) socket.destroy();
   echo.close();
@@ -93,7 +96,7 @@ async function stoppedReader(pair: Pair): Promise<void> {
   };
 
   // The same without a stop first: buffers that any transfer needs are not the price of stopping.
-  await transfer(false);
+  for (let count = 0; count < WARM_UP_TRANSFERS; count++) await transfer(false);
   const pids = [pair.serverPid, pair.clientPid];
   const before = pids.map(residentBytes);
   const peak = [...before];

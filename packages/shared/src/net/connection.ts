@@ -9,7 +9,7 @@ import { Socket, type SocketConstructorOpts, type TcpNetConnectOpts } from 'node
 export type BytesHandler = (input: Uint8Array, length: number) => boolean;
 
 /**
- * What one read takes at most. One process-wide buffer: a read costs a third of one through 'data' events, which
+ * What one read takes at most. One process-wide buffer: a byte read costs half of one through 'data' events, which
  * allocate 64 KiB each (bench/README.md). A little under 256 KiB, so that its sealed form fits a pooled buffer of that size.
  */
 export const READ_BYTES = 255 * 1024;
