@@ -1,11 +1,10 @@
-import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { serves } from './support/attacks.ts';
 import { SIP004, SIP022 } from './support/ends.ts';
 import { requestTo } from './support/requests.ts';
 import { startServerProcess } from './support/server-process.ts';
-import { openSocket } from './support/sighting.ts';
+import { openSocket, probe } from './support/sighting.ts';
 import { startTestEcho, startWitness } from './support/witness.ts';
 
 /* Whoever can open connections can open more of them than a process may have; it must go on serving those with a key. */
@@ -18,10 +17,12 @@ describe(`with ${DESCRIPTORS} descriptors, ss-server`, () => {
     const echo = await startTestEcho();
     const silent: Socket[] = [];
     for (let wave = 0; wave < 40; wave++) {
-      silent.push(...openMany(50, victim.port));
-      expect(await serves(victim, echo.port), `wave ${wave}`).toBe(true);
+      const meanwhile = async () => {
+        silent.push(...openMany(50, victim.port));
+        await probe(victim.port, new Uint8Array(0), { fin: true }); // is answered when all before it are accepted
+      };
+      expect(await serves(victim, echo.port, meanwhile), `wave ${wave}`).toBe(true);
     }
-    await Promise.all(silent.map(socket => socket.connecting && once(socket, 'connect')));
     expect(silent).toHaveLength(2000);
     for (let turn = 0; turn < 20; turn++) expect(await serves(victim, echo.port)).toBe(true);
     const { descriptors } = await victim.usage();

@@ -32,8 +32,8 @@ describe.each([SIP004, SIP022])('the memory of ss-server, $name,', scheme => {
   it('does not grow with 300 connections that stop in the middle of a request', async () => {
     const victim = await warmServer(scheme);
     const before = await victim.usage();
-    const flight = requestTo(scheme.method, victim.keys.client, 9).seal(randomBytes(10_000));
     const held = Array.from({ length: 300 }, () => {
+      const flight = requestTo(scheme.method, victim.keys.client, 9).seal(randomBytes(10_000));
       const socket = openSocket(victim.port);
       socket.write(flight.subarray(0, -1));
       return socket;

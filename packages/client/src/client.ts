@@ -1,5 +1,3 @@
-import { randomBytes } from 'node:crypto';
-import { backendFor } from '@podsocks/shared/crypto/backends';
 import { clientStreams } from '@podsocks/shared/crypto/streams';
 import type { Connection } from '@podsocks/shared/net/connection';
 import { connectionBudget, descriptorLimit } from '@podsocks/shared/net/descriptors';
@@ -7,6 +5,7 @@ import { dial } from '@podsocks/shared/net/dial';
 import { IdleClock } from '@podsocks/shared/net/idle-clock';
 import { type Endpoint, Listener } from '@podsocks/shared/net/listener';
 import { Opening, relay, Sealing } from '@podsocks/shared/net/relay';
+import { streamServices } from '@podsocks/shared/net/stream-services';
 import { atMostEvery } from '@podsocks/shared/runtime/at-most-every';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import type { Running } from '@podsocks/shared/runtime/lifecycle';
@@ -25,13 +24,8 @@ export interface RunningClient extends Running {
 export async function startClient(config: ClientConfig, { log }: { log: Logger }): Promise<RunningClient> {
   const server = config.servers[0]!; // the others wait for fail-over
   const { method, keys } = server;
-  const backend = backendFor(method, config.cryptoBackend);
-  const streams = clientStreams({
-    method,
-    backend,
-    random: randomBytes,
-    unixTime: () => Math.floor(Date.now() / 1000),
-  });
+  const services = streamServices(method, config.cryptoBackend);
+  const streams = clientStreams(services);
   const clock = new IdleClock(Math.min(1000, config.timeout / 4));
   const maxConnections = config.maxConnections ?? connectionBudget(descriptorLimit(), config.nofile);
   const logUnreachable = atMostEvery<Error>(LOG_INTERVAL_MS, (count, error) =>
@@ -87,7 +81,7 @@ export async function startClient(config: ClientConfig, { log }: { log: Logger }
   }
 
   log.info(
-    { server: formatTarget(server), method: method.name, cryptoBackend: backend.name, maxConnections },
+    { server: formatTarget(server), method: method.name, cryptoBackend: services.backend.name, maxConnections },
     `SOCKS5 on ${listener.addresses.map(formatTarget).join(', ')}`,
   );
   return {

@@ -1,6 +1,3 @@
-import { randomBytes } from 'node:crypto';
-import { backendFor } from '@podsocks/shared/crypto/backends';
-import { countedReplayFilter, timedReplayFilter } from '@podsocks/shared/crypto/replay-filter';
 import { serverStreams } from '@podsocks/shared/crypto/streams';
 import type { Connection } from '@podsocks/shared/net/connection';
 import { connectionBudget, descriptorLimit } from '@podsocks/shared/net/descriptors';
@@ -8,6 +5,7 @@ import { type DialOptions, dial } from '@podsocks/shared/net/dial';
 import { IdleClock } from '@podsocks/shared/net/idle-clock';
 import { type Endpoint, Listener } from '@podsocks/shared/net/listener';
 import { Opening, relay, Sealing } from '@podsocks/shared/net/relay';
+import { streamServices } from '@podsocks/shared/net/stream-services';
 import { atMostEvery } from '@podsocks/shared/runtime/at-most-every';
 import { buffers } from '@podsocks/shared/runtime/buffer-pool';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
@@ -25,17 +23,8 @@ export interface RunningServer extends Running {
 /** @throws PodsocksError ERR_LISTEN or ERR_CONFIG; then nothing runs. */
 export async function startServer(config: ServerConfig, { log }: { log: Logger }): Promise<RunningServer> {
   const { method } = config;
-  const backend = backendFor(method, config.cryptoBackend);
-  const streams = serverStreams({
-    method,
-    backend,
-    random: randomBytes,
-    unixTime: () => Math.floor(Date.now() / 1000),
-    replays:
-      method.generation === 'sip022'
-        ? timedReplayFilter(method.keyBytes, () => performance.now(), randomBytes(4).readInt32LE())
-        : countedReplayFilter(method.keyBytes, randomBytes(4).readInt32LE()),
-  });
+  const services = streamServices(method, config.cryptoBackend);
+  const streams = serverStreams(services);
   const keyring = keyringOf(method, config.key, config.users);
   const clock = new IdleClock(Math.min(1000, config.timeout / 4));
   const maxConnections = config.maxConnections ?? connectionBudget(descriptorLimit(), config.nofile);
@@ -99,7 +88,7 @@ export async function startServer(config: ServerConfig, { log }: { log: Logger }
   }
 
   log.info(
-    { method: method.name, users: config.users.length, cryptoBackend: backend.name, maxConnections },
+    { method: method.name, users: config.users.length, cryptoBackend: services.backend.name, maxConnections },
     `listening on ${listener.addresses.map(formatTarget).join(', ')}`,
   );
   return {

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { encodeRequestFixed, REQUEST_FIXED_BYTES } from '@podsocks/shared/wire/sip022-header';
 import { freePort } from '../../support/free-port.ts';
 import { type Attackable, freshKey } from './ends.ts';
 import { flipped, opened, requestTo, sealedUnits, unixTime } from './requests.ts';
-import { openSocket, probe } from './sighting.ts';
+import { openSocket, sight } from './sighting.ts';
 
 /** First bytes that no honest client sends. */
 export interface Attack {
@@ -75,6 +76,7 @@ function brokenSip004({ scheme: { method }, keys: { client } }: Attackable, targ
     ...[0, 0x4000, 0x8000 + payload.length, 0xffff].map(length =>
       authentic(`a first chunk of ${length} bytes`, u16(length), payload),
     ),
+    authentic('an empty chunk before a good one', u16(0), new Uint8Array(0), u16(payload.length), payload),
     authentic('half an address', u16(4), payload.subarray(0, 4)),
     authentic('half an address, then an empty chunk', u16(4), payload.subarray(0, 4), u16(0), new Uint8Array(0)),
     { name: 'a good length and a broken payload', bytes: flipped(good, good.length - 1) },
@@ -153,10 +155,23 @@ export async function recorded({ port, scheme, keys }: Attackable, targetPort: n
   return { flight, answer, localPort };
 }
 
-/** Whether an honest client is served. */
-export async function serves({ port, scheme, keys }: Attackable, targetPort: number): Promise<boolean> {
+/**
+ * Whether an honest client is served.
+ *
+ * @param meanwhile what happens between its connecting and its first bytes, as things do when it is far away.
+ */
+export async function serves(
+  { port, scheme, keys }: Attackable,
+  targetPort: number,
+  meanwhile?: () => Promise<void>,
+): Promise<boolean> {
   const request = requestTo(scheme.method, keys.client, targetPort);
-  const { bytes } = await probe(port, request.seal('still there?'), { fin: true });
+  const socket = openSocket(port);
+  const seen = sight(socket);
+  await Promise.race([once(socket, 'connect'), seen]);
+  await meanwhile?.();
+  socket.end(request.seal('still there?'));
+  const { bytes } = await seen;
   return bytes.length > 0 && String(opened(request.opener(), bytes)) === 'still there?';
 }
 

@@ -4,6 +4,7 @@ import { type ClientKeys, identityHash, sealIdentity, streamSubkey } from '@pods
 import { type Method, TAG_BYTES } from '@podsocks/shared/crypto/methods';
 import type { StreamOpener, StreamSealer } from '@podsocks/shared/crypto/stream';
 import { clientStreams } from '@podsocks/shared/crypto/streams';
+import { streamServices } from '@podsocks/shared/net/stream-services';
 import { targetOf } from '@podsocks/shared/wire/address';
 
 export function unixTime(): number {
@@ -20,12 +21,8 @@ export interface OwnRequest {
 
 /** @param clockOffset what the client's clock is ahead, in seconds. */
 export function requestTo(method: Method, keys: ClientKeys, port: number, clockOffset = 0): OwnRequest {
-  const streams = clientStreams({
-    method,
-    backend: backendFor(method, 'auto'),
-    random: randomBytes,
-    unixTime: () => unixTime() + clockOffset,
-  });
+  const services = streamServices(method, 'auto');
+  const streams = clientStreams({ ...services, unixTime: () => services.unixTime() + clockOffset });
   const sealer = streams.sealRequest(keys, targetOf('127.0.0.1', port));
   return {
     seal: payload => sealed(sealer, payload),

@@ -1,5 +1,6 @@
+import { once } from 'node:events';
 import type { Socket } from 'node:net';
-import { openSocket, probe, type Sighting, sight } from './sighting.ts';
+import { openSocket, type Sighting, sight } from './sighting.ts';
 
 export const SOCKS5_GREETING = Uint8Array.of(5, 1, 0);
 
@@ -32,9 +33,21 @@ export async function sightBehindSocks(socket: Socket): Promise<SocksSighting> {
   return { data: String(bytes.subarray(SOCKS5_SUCCESS.length)), end };
 }
 
-/** Whether ss-local serves an honest client whose target is an echo. */
-export async function servesSocks(socksPort: number, echoPort: number): Promise<boolean> {
-  const hello = Buffer.concat([SOCKS5_GREETING, socks5Connect(echoPort), Buffer.from('still there?')]);
-  const { bytes, end } = await probe(socksPort, hello, { fin: true });
+/**
+ * Whether ss-local serves an honest client whose target is an echo.
+ *
+ * @param meanwhile what happens between its connecting and its first bytes.
+ */
+export async function servesSocks(
+  socksPort: number,
+  echoPort: number,
+  meanwhile?: () => Promise<void>,
+): Promise<boolean> {
+  const socket = openSocket(socksPort);
+  const seen = sight(socket);
+  await Promise.race([once(socket, 'connect'), seen]);
+  await meanwhile?.();
+  socket.end(Buffer.concat([SOCKS5_GREETING, socks5Connect(echoPort), Buffer.from('still there?')]));
+  const { bytes, end } = await seen;
   return end === 'fin' && bytes.equals(Buffer.concat([SOCKS5_SUCCESS, Buffer.from('still there?')]));
 }

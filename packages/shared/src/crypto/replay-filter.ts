@@ -1,3 +1,5 @@
+import type { Method } from './methods.ts';
+
 /** Tells whether a salt was accepted before. To be asked after the request was authenticated, never earlier: before that, anyone could fill it. */
 export interface ReplayFilter {
   /**
@@ -10,15 +12,24 @@ export interface ReplayFilter {
 }
 
 /**
+ * The filter of a protocol generation.
+ *
+ * @param monotonicMs a clock that never steps back, in milliseconds.
+ * @param seed random, so that nobody can aim at one slot.
+ */
+export function replayFilter(method: Method, monotonicMs: () => number, seed: number): ReplayFilter {
+  return method.generation === 'sip022'
+    ? timedReplayFilter(method.keyBytes, monotonicMs, seed)
+    : countedReplayFilter(method.keyBytes, seed);
+}
+
+/**
  * SIP022: an exact set of the salts of at least the last 60 s. A timestamp may be 30 s ahead of the server's clock and
  * is good until 30 s after it, so no request outlives its salt here.
  *
  * Two generations change places every 60 s; each holds at most 2^19 salts, about 8,700 new connections a second, in at
  * most 2^20 slots of 33 bytes: 66 MiB for both if ever full, 68 kB at rest. When a generation is full, requests are
  * refused: only clients with a key can bring that about.
- *
- * @param monotonicMs a clock that never steps back, in milliseconds.
- * @param seed random, so that nobody can aim at one slot.
  */
 export function timedReplayFilter(saltBytes: number, monotonicMs: () => number, seed: number): ReplayFilter {
   let current = new SaltSet(saltBytes, SIP022_CAPACITY, seed);
@@ -41,8 +52,8 @@ export function timedReplayFilter(saltBytes: number, monotonicMs: () => number, 
 
 /**
  * SIP004 has no timestamps, so a salt is remembered as long as there is room: the last 2^16 to 2^17 salts, in at most
- * 2 × 2^17 slots of up to 33 bytes, 8.7 MB. A server adds the salts of its own responses too, so that its bytes cannot
- * be reflected to it.
+ * 2 × 2^17 slots of up to 33 bytes, 8.7 MB. Both ends add the salts of what they send too, so that their bytes cannot
+ * be reflected to them.
  */
 export function countedReplayFilter(saltBytes: number, seed: number): ReplayFilter {
   let current = new SaltSet(saltBytes, SIP004_CAPACITY, seed);

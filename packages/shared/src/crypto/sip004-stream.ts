@@ -10,7 +10,6 @@ import type {
   Request,
   RequestOpener,
   RequestSealer,
-  ServerStreamServices,
   StreamOpener,
   StreamSealer,
   StreamServices,
@@ -32,8 +31,9 @@ export class Sip004Sealer implements StreamSealer {
   protected readonly chunks: ChunkSealer;
   #saltSent = false;
 
-  constructor({ method, backend, random }: StreamServices, key: Uint8Array) {
+  constructor({ method, backend, random, replays }: StreamServices, key: Uint8Array) {
     this.salt = random(method.keyBytes);
+    replays.add(this.salt); // so that our own bytes cannot be reflected to us
     this.chunks = new ChunkSealer(backend.create(method.aead, sip004Subkey(key, this.salt)), method.maxChunk);
   }
 
@@ -83,22 +83,27 @@ export class Sip004RequestSealer extends Sip004Sealer implements RequestSealer {
   }
 }
 
-/** @param requestSalt the salt that the response must not have: then it would be our own bytes, reflected. */
-export function openSip004Response(services: StreamServices, key: Uint8Array, requestSalt: Uint8Array): StreamOpener {
-  const { method, backend } = services;
-  return new ResponseOpener(method.keyBytes, (input, at) => {
+/** Nothing in a SIP004 response says which request it answers: only its salt tells one that was given before. */
+export function openSip004Response(services: StreamServices, key: Uint8Array): StreamOpener {
+  const { method, backend, replays } = services;
+  return new ResponseOpener(method.keyBytes + SEALED_LENGTH_BYTES, (input, at) => {
     const salt = input.subarray(at, at + method.keyBytes);
-    if (Buffer.compare(salt, requestSalt) === 0) {
-      throw new PodsocksError('ERR_REPLAY', 'the response has the salt of our request: it is our own bytes');
+    const aead = backend.create(method.aead, sip004Subkey(key, salt));
+    const opened = new Uint8Array(2);
+    if (!aead.open(opened, 0, input, at + method.keyBytes, opened.length)) {
+      throw new PodsocksError('ERR_AUTHENTICATION', 'the response does not open with our key');
     }
-    return new ChunkOpener(backend.create(method.aead, sip004Subkey(key, salt)), method.maxChunk);
+    if (replays.add(salt) !== 'fresh') {
+      throw new PodsocksError('ERR_REPLAY', 'the response was given before, or is our own request');
+    }
+    return new ChunkOpener(aead, method.maxChunk, chunkLength(opened, method.maxChunk));
   });
 }
 
 /** Finds the user by trial, checks for replay, then reads ADDR off the plaintext. */
 export class Sip004RequestOpener implements RequestOpener {
   request: Request | undefined;
-  readonly #services: ServerStreamServices;
+  readonly #services: StreamServices;
   readonly #keyring: Keyring;
   readonly #clientAddress: string;
   readonly #first = new Reassembly();
@@ -109,7 +114,7 @@ export class Sip004RequestOpener implements RequestOpener {
   #address: Uint8Array | undefined;
   #addressLength = 0;
 
-  constructor(services: ServerStreamServices, keyring: Keyring, clientAddress: string) {
+  constructor(services: StreamServices, keyring: Keyring, clientAddress: string) {
     this.#services = services;
     this.#keyring = keyring;
     this.#clientAddress = clientAddress;

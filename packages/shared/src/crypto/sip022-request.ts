@@ -20,15 +20,7 @@ import {
 } from './key-derivation.ts';
 import { TAG_BYTES } from './methods.ts';
 import { Reassembly } from './reassembly.ts';
-import type {
-  Keyring,
-  Request,
-  RequestOpener,
-  RequestSealer,
-  ServerStreamServices,
-  StreamServices,
-  User,
-} from './stream.ts';
+import type { Keyring, Request, RequestOpener, RequestSealer, StreamServices, User } from './stream.ts';
 
 /*
  * SIP022 request with the identity headers of SIP023:
@@ -108,7 +100,7 @@ export class Sip022RequestSealer implements RequestSealer {
 
 export class Sip022RequestOpener implements RequestOpener {
   request: Request | undefined;
-  readonly #services: ServerStreamServices;
+  readonly #services: StreamServices;
   readonly #keyring: Keyring;
   readonly #clientAddress: string;
   readonly #units = new Reassembly();
@@ -116,7 +108,7 @@ export class Sip022RequestOpener implements RequestOpener {
   #session: { aead: AeadContext; user: User; salt: Uint8Array; variableLength: number } | undefined;
   #chunks: ChunkOpener | undefined;
 
-  constructor(services: ServerStreamServices, keyring: Keyring, clientAddress: string) {
+  constructor(services: StreamServices, keyring: Keyring, clientAddress: string) {
     this.#services = services;
     this.#keyring = keyring;
     this.#clientAddress = clientAddress;

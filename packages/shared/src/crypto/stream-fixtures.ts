@@ -3,8 +3,8 @@ import type { Target } from '../wire/address.ts';
 import { backendFor } from './backends.ts';
 import { type ClientKeys, identityHash } from './key-derivation.ts';
 import { METHODS, type Method } from './methods.ts';
-import { countedReplayFilter, timedReplayFilter } from './replay-filter.ts';
-import type { Keyring, StreamOpener, StreamSealer, User } from './stream.ts';
+import { replayFilter } from './replay-filter.ts';
+import type { Keyring, StreamOpener, StreamSealer, StreamServices, User } from './stream.ts';
 import { clientStreams, serverStreams } from './streams.ts';
 
 /** Both ends of a stream in memory, for the tests of the cipher core. */
@@ -50,13 +50,15 @@ export function connect(
 ) {
   const { method } = testCase;
   const backend = backendFor(method, 'auto');
-  const services = { method, backend, random: (length: number) => new Uint8Array(randomBytes(length)) };
-  const replays =
-    method.generation === 'sip022'
-      ? timedReplayFilter(method.keyBytes, () => 0, 1)
-      : countedReplayFilter(method.keyBytes, 1);
-  const server = serverStreams({ ...services, unixTime: () => NOW, replays });
-  const client = clientStreams({ ...services, unixTime: () => NOW + clientOffset });
+  const services = (now: number): StreamServices => ({
+    method,
+    backend,
+    random: length => new Uint8Array(randomBytes(length)),
+    unixTime: () => now,
+    replays: replayFilter(method, () => 0, 1),
+  });
+  const server = serverStreams(services(NOW));
+  const client = clientStreams(services(NOW + clientOffset));
   const keyring = keyringFor(testCase, user !== undefined);
   const keys: ClientKeys = {
     key: keyOf(user ?? 'default', method),

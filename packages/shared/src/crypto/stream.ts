@@ -99,8 +99,6 @@ export interface StreamServices {
   random(length: number): Uint8Array;
   /** Seconds since 1970 (SIP022 timestamps). */
   unixTime(): number;
-}
-
-export interface ServerStreamServices extends StreamServices {
+  /** The salts that this end has taken, and under SIP004 those it has sent. */
   readonly replays: ReplayFilter;
 }

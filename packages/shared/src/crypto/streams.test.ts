@@ -90,7 +90,7 @@ describe.each(METHOD_CASES)('$name', testCase => {
   });
 
   it('calls every truncation one, unless it falls between chunks', () => {
-    const { sealer, respond, openResponse } = connect(testCase, TARGET);
+    const { sealer, respond } = connect(testCase, TARGET);
     const head = sealAll(sealer, [payload(20)]);
     const wire = Buffer.concat([head, sealAll(sealer, [payload(4)])]);
     for (let length = 0; length < wire.length; length++) {
@@ -99,12 +99,11 @@ describe.each(METHOD_CASES)('$name', testCase => {
       if (length === head.length) opener.end();
       else expect(() => opener.end()).toThrow(expect.objectContaining({ code: 'ERR_TRUNCATED' }));
     }
-    const answer = sealAll(respond(), [payload(20)]);
-    const salt = testCase.method.generation === 'sip004' ? testCase.method.keyBytes : 0; // a response without a chunk
-    for (let length = 1; length < answer.length; length++) {
-      if (length === salt) continue;
-      const opener = openResponse();
-      feed(opener, [answer.subarray(0, length)]);
+    const answerLength = sealAll(respond(), [payload(20)]).length;
+    for (let length = 1; length < answerLength; length++) {
+      const pair = connect(testCase, TARGET);
+      const opener = pair.openResponse();
+      feed(opener, [sealAll(pair.respond(), [payload(20)]).subarray(0, length)]);
       expect(() => opener.end()).toThrow(expect.objectContaining({ code: 'ERR_TRUNCATED' }));
     }
   });
@@ -138,6 +137,16 @@ describe.each(METHOD_CASES)('$name', testCase => {
       expect.objectContaining({ name: 'PodsocksError' }),
     );
     expect(reflected.request).toBeUndefined();
+  });
+
+  it('refuses a response that was given before', () => {
+    const { respond, openResponse } = connect(testCase, TARGET);
+    const wire = sealAll(respond(), [payload(20)]);
+    expect(feed(openResponse(), [wire])).toEqual(Buffer.from(payload(20)));
+    const again = openResponse();
+    if (testCase.method.generation === 'sip022')
+      feed(again, [wire]); // it repeats the salt of this very request
+    else expect(() => feed(again, [wire])).toThrow(expect.objectContaining({ code: 'ERR_REPLAY' }));
   });
 
   it("refuses the client's own bytes as a response", () => {

@@ -1,14 +1,14 @@
 import { openSip004Response, Sip004RequestOpener, Sip004RequestSealer, Sip004Sealer } from './sip004-stream.ts';
 import { Sip022RequestOpener, Sip022RequestSealer } from './sip022-request.ts';
 import { openSip022Response, Sip022ResponseSealer } from './sip022-response.ts';
-import type { ClientStreams, ServerStreamServices, ServerStreams, StreamServices } from './stream.ts';
+import type { ClientStreams, ServerStreams, StreamServices } from './stream.ts';
 
 /** The protocol generation of `services.method`, as a client speaks it. */
 export function clientStreams(services: StreamServices): ClientStreams {
   if (services.method.generation === 'sip004') {
     return {
       sealRequest: (keys, target) => new Sip004RequestSealer(services, keys.key, target),
-      openResponse: (keys, requestSalt) => openSip004Response(services, keys.key, requestSalt),
+      openResponse: keys => openSip004Response(services, keys.key),
     };
   }
   return {
@@ -18,15 +18,11 @@ export function clientStreams(services: StreamServices): ClientStreams {
 }
 
 /** The protocol generation of `services.method`, as a server speaks it. */
-export function serverStreams(services: ServerStreamServices): ServerStreams {
+export function serverStreams(services: StreamServices): ServerStreams {
   if (services.method.generation === 'sip004') {
     return {
       openRequest: (keyring, clientAddress) => new Sip004RequestOpener(services, keyring, clientAddress),
-      sealResponse(request) {
-        const sealer = new Sip004Sealer(services, request.user.key);
-        services.replays.add(sealer.salt); // so that our own bytes cannot be reflected to us
-        return sealer;
-      },
+      sealResponse: request => new Sip004Sealer(services, request.user.key),
     };
   }
   return {
