@@ -1,7 +1,7 @@
-import { summary } from '@podsocks/shared/runtime/common-config';
 import { launch, printWarnings, type Running, runProgram, type Surroundings } from '@podsocks/shared/runtime/lifecycle';
 import type { Logger } from '@podsocks/shared/runtime/log';
-import { createProgram } from '@podsocks/shared/runtime/program';
+import { summary } from '@podsocks/shared/settings/common-config';
+import { createProgram } from '@podsocks/shared/settings/program';
 import { formatTarget } from '@podsocks/shared/wire/address';
 import { CLIENT_SETTINGS, type ClientConfig, loadClient } from './config.ts';
 

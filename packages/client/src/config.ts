@@ -1,18 +1,18 @@
 import { BlockList, isIPv6 } from 'node:net';
 import { backendFor } from '@podsocks/shared/crypto/backends';
+import { PodsocksError } from '@podsocks/shared/runtime/errors';
+import type { Preamble } from '@podsocks/shared/runtime/lifecycle';
 import {
   type CommonConfig,
   commonConfig,
   commonSettings,
   drainTimeoutSetting,
   folded,
-} from '@podsocks/shared/runtime/common-config';
-import { type FileLayer, readConfigFile } from '@podsocks/shared/runtime/config-file';
-import { PodsocksError } from '@podsocks/shared/runtime/errors';
-import { commonFields, type Fields, number, records, secret, text, texts } from '@podsocks/shared/runtime/fields';
-import type { ForeignFields } from '@podsocks/shared/runtime/foreign-fields';
-import type { Preamble } from '@podsocks/shared/runtime/lifecycle';
-import { readSecretFile } from '@podsocks/shared/runtime/secret-file';
+} from '@podsocks/shared/settings/common-config';
+import { type FileLayer, readConfigFile } from '@podsocks/shared/settings/config-file';
+import { commonFields, type Fields, number, records, secret, text, texts } from '@podsocks/shared/settings/fields';
+import type { ForeignFields } from '@podsocks/shared/settings/foreign-fields';
+import { readSecretFile } from '@podsocks/shared/settings/secret-file';
 import {
   envLayer,
   flagLayer,
@@ -21,8 +21,8 @@ import {
   several,
   single,
   type Warn,
-} from '@podsocks/shared/runtime/settings';
-import { asText, oneOf, parseHost, parseListenPort } from '@podsocks/shared/runtime/values';
+} from '@podsocks/shared/settings/settings';
+import { asText, oneOf, parseHost, parseListenPort } from '@podsocks/shared/settings/values';
 import { formatTarget } from '@podsocks/shared/wire/address';
 import { type Server, serverFields, serverSettings, serversOf, withUrl } from './servers.ts';
 

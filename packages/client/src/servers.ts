@@ -1,9 +1,9 @@
 import { type ClientKeys, clientKeys } from '@podsocks/shared/crypto/key-derivation';
 import { DEFAULT_METHOD, type Method, methodNamed } from '@podsocks/shared/crypto/methods';
-import type { commonSettings } from '@podsocks/shared/runtime/common-config';
-import type { FileLayer } from '@podsocks/shared/runtime/config-file';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
-import { commonFields, type Fields, number, records, secret, text, yesOrNo } from '@podsocks/shared/runtime/fields';
+import type { commonSettings } from '@podsocks/shared/settings/common-config';
+import type { FileLayer } from '@podsocks/shared/settings/config-file';
+import { commonFields, type Fields, number, records, secret, text, yesOrNo } from '@podsocks/shared/settings/fields';
 import {
   type Layer,
   located,
@@ -12,8 +12,8 @@ import {
   type Sourced,
   several,
   single,
-} from '@podsocks/shared/runtime/settings';
-import { asText, parseHost, parsePort } from '@podsocks/shared/runtime/values';
+} from '@podsocks/shared/settings/settings';
+import { asText, parseHost, parsePort } from '@podsocks/shared/settings/values';
 import { parseSsUrl } from '@podsocks/shared/wire/ss-url';
 
 /** A server that ss-local connects to. */

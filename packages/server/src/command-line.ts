@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { DEFAULT_METHOD, methodNamed } from '@podsocks/shared/crypto/methods';
-import { summary } from '@podsocks/shared/runtime/common-config';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { launch, printWarnings, type Running, runProgram, type Surroundings } from '@podsocks/shared/runtime/lifecycle';
 import type { Logger } from '@podsocks/shared/runtime/log';
-import { addSettings, createProgram } from '@podsocks/shared/runtime/program';
-import { envLayer, flagLayer, type Settings, single } from '@podsocks/shared/runtime/settings';
-import { parseHost, parsePort } from '@podsocks/shared/runtime/values';
+import { summary } from '@podsocks/shared/settings/common-config';
+import { addSettings, createProgram } from '@podsocks/shared/settings/program';
+import { envLayer, flagLayer, type Settings, single } from '@podsocks/shared/settings/settings';
+import { parseHost, parsePort } from '@podsocks/shared/settings/values';
 import { formatTarget } from '@podsocks/shared/wire/address';
 import { formatSsUrl } from '@podsocks/shared/wire/ss-url';
 import { type LoadedServer, loadServer, SERVER_SETTINGS, type ServerConfig } from './config.ts';

@@ -2,18 +2,18 @@ import { isIPv6 } from 'node:net';
 import { backendFor } from '@podsocks/shared/crypto/backends';
 import { serverKey } from '@podsocks/shared/crypto/key-derivation';
 import { DEFAULT_METHOD, type Method, methodNamed } from '@podsocks/shared/crypto/methods';
+import { PodsocksError } from '@podsocks/shared/runtime/errors';
+import type { Preamble } from '@podsocks/shared/runtime/lifecycle';
 import {
   type CommonConfig,
   commonConfig,
   commonSettings,
   drainTimeoutSetting,
   folded,
-} from '@podsocks/shared/runtime/common-config';
-import { type FileLayer, readConfigFile } from '@podsocks/shared/runtime/config-file';
-import { PodsocksError } from '@podsocks/shared/runtime/errors';
-import { commonFields, type Fields, records, secret, text, texts } from '@podsocks/shared/runtime/fields';
-import type { ForeignFields } from '@podsocks/shared/runtime/foreign-fields';
-import type { Preamble } from '@podsocks/shared/runtime/lifecycle';
+} from '@podsocks/shared/settings/common-config';
+import { type FileLayer, readConfigFile } from '@podsocks/shared/settings/config-file';
+import { commonFields, type Fields, records, secret, text, texts } from '@podsocks/shared/settings/fields';
+import type { ForeignFields } from '@podsocks/shared/settings/foreign-fields';
 import {
   envLayer,
   flagLayer,
@@ -23,8 +23,8 @@ import {
   type Sourced,
   several,
   single,
-} from '@podsocks/shared/runtime/settings';
-import { parseAddress, parseHost, parseListenPort } from '@podsocks/shared/runtime/values';
+} from '@podsocks/shared/settings/settings';
+import { parseAddress, parseHost, parseListenPort } from '@podsocks/shared/settings/values';
 
 /** What ss-server runs with. Times in milliseconds. */
 export interface ServerConfig extends CommonConfig {

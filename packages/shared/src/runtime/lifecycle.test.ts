@@ -1,10 +1,10 @@
 import { EventEmitter } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test, vi } from 'vitest';
+import { createProgram } from '../settings/program.ts';
 import { PodsocksError } from './errors.ts';
 import { exitCodeOf, launch, type Running, reportError, runProgram, runUntilSignal } from './lifecycle.ts';
 import { createLogger } from './log.ts';
-import { createProgram } from './program.ts';
 
 function setUp(running: Partial<Running> = {}) {
   const events = new EventEmitter();

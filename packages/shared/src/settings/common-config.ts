@@ -1,7 +1,7 @@
 import { BACKEND_CHOICES, type BackendChoice } from '../crypto/backends.ts';
 import { DEFAULT_METHOD, methodNamed } from '../crypto/methods.ts';
-import { PodsocksError } from './errors.ts';
-import { LOG_FORMATS, LOG_LEVELS, type LogLevel } from './log.ts';
+import { PodsocksError } from '../runtime/errors.ts';
+import { LOG_FORMATS, LOG_LEVELS, type LogLevel } from '../runtime/log.ts';
 import { readSecretFile } from './secret-file.ts';
 import { type Layer, type Setting, type Settings, type Sourced, single, toggle, type Warn } from './settings.ts';
 import { asText, oneOf, parseCount, parseSeconds, parseWait } from './values.ts';

@@ -1,5 +1,5 @@
 import { isIP, isIPv6 } from 'node:net';
-import { PodsocksError } from './errors.ts';
+import { PodsocksError } from '../runtime/errors.ts';
 
 export const asText = (text: string): string => text;
 

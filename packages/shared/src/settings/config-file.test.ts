@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { PodsocksError } from '../runtime/errors.ts';
 import { readConfigFile } from './config-file.ts';
-import { PodsocksError } from './errors.ts';
 import { commonFields, type Fields, records, secret, text } from './fields.ts';
 import { asText } from './values.ts';
 

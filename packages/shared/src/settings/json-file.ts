@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { printParseErrorCode, visit } from 'jsonc-parser';
-import { PodsocksError } from './errors.ts';
+import { PodsocksError } from '../runtime/errors.ts';
 
 /**
  * Reads a file that holds one JSON object; of names that are given twice, the last one counts.

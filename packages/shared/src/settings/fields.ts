@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { BACKEND_CHOICES } from '../crypto/backends.ts';
 import { methodNamed } from '../crypto/methods.ts';
-import { PodsocksError } from './errors.ts';
-import { LOG_FORMATS, LOG_LEVELS } from './log.ts';
+import { PodsocksError } from '../runtime/errors.ts';
+import { LOG_FORMATS, LOG_LEVELS } from '../runtime/log.ts';
 import { oneOf, parseCount, parseHost, parseListenPort, parseSeconds, parseWait } from './values.ts';
 
 /** The fields of a JSON object by name. */

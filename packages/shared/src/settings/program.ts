@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { PodsocksError } from './errors.ts';
+import { PodsocksError } from '../runtime/errors.ts';
 import { flagName, type Settings } from './settings.ts';
 
 /**

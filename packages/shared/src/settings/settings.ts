@@ -1,4 +1,4 @@
-import { PodsocksError } from './errors.ts';
+import { PodsocksError } from '../runtime/errors.ts';
 
 /** A value and the place it came from: `-p (--server-port)`, `SS_SERVER_PORT`, `config.json: server_port`. */
 export interface Sourced<T> {

@@ -1,6 +1,6 @@
 import leven, { closestMatch } from 'leven';
 import { z } from 'zod';
-import { PodsocksError } from './errors.ts';
+import { PodsocksError } from '../runtime/errors.ts';
 import type { Fields } from './fields.ts';
 import { type ForeignFields, NO_EFFECT, REFUSED } from './foreign-fields.ts';
 import { readJsonFile } from './json-file.ts';

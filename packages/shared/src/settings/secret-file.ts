@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
-import { PodsocksError } from './errors.ts';
+import { PodsocksError } from '../runtime/errors.ts';
 import type { Sourced, Warn } from './settings.ts';
 
 /** A secret from a file, without the newline that editors end it with. */
