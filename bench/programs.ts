@@ -18,8 +18,8 @@ export async function startPair(method: string, password: string, extra: readonl
   const serverPort = await freePort();
   const socksPort = await freePort();
   const common = ['-s', '127.0.0.1', '-p', `${serverPort}`, '-m', method, '--log-level', 'warn', ...extra];
-  const server = start('server/bin/ss-server.js', common, password);
-  const client = start('client/bin/ss-local.js', [...common, '-l', `${socksPort}`], password);
+  const server = start('server/bin/ss-server.cjs', common, password);
+  const client = start('client/bin/ss-local.cjs', [...common, '-l', `${socksPort}`], password);
   await Promise.all([listening(serverPort), listening(socksPort)]);
   return {
     serverPid: server.pid!,

@@ -15,7 +15,7 @@ import { startTestEcho } from './support/witness.ts';
 async function startTunnel(settings: Partial<ClientConfig> = {}) {
   const victim = await startVictim(SIP022);
   const echo = await startTestEcho();
-  const socksPort = await startLocal(SIP022, victim.keys.client, victim.port, settings);
+  const { socksPort } = await startLocal(SIP022, victim.keys.client, victim.port, settings);
   return { socksPort, echo };
 }
 
@@ -144,11 +144,15 @@ describe('an honest SOCKS client', () => {
   it('is served while 500 silent connections are opened and held, five times the cap', async () => {
     const { socksPort, echo } = await startTunnel({ maxConnections: 100 });
     const silent: Socket[] = [];
+    const open = (count: number) => {
+      for (let opened = 0; opened < count; opened++) silent.push(openSocket(socksPort).on('error', () => {}));
+    };
     const meanwhile = async () => {
-      for (let count = 0; count < 25; count++) silent.push(openSocket(socksPort).on('error', () => {}));
+      open(20);
       await probe(socksPort, new Uint8Array(0), { fin: true }); // is answered when all before it are accepted
     };
     for (let wave = 0; wave < 20; wave++) {
+      open(5); // in place of those who have left: the honest one comes at the cap
       expect(await servesSocks(socksPort, echo.port, meanwhile), `wave ${wave}`).toBe(true);
     }
     for (let turn = 0; turn < 10; turn++) expect(await servesSocks(socksPort, echo.port)).toBe(true);

@@ -48,6 +48,7 @@ describe('how a connection ends', () => {
     socket.write('hello');
     expect(await ending(socket)).toBe('rst');
     await expect.poll(() => pair.log.join('')).toContain('connection refused (ECONNREFUSED)');
+    await expect.poll(() => pair.log.join('')).toContain('the server ended without an answer');
   });
 
   it('a reset of the target is one for the client', async () => {
@@ -68,6 +69,34 @@ describe('how a connection ends', () => {
     await once(targetSide, 'data');
     socket.resetAndDestroy();
     expect(await ending(targetSide)).toBe('rst');
+  });
+
+  it('FIN and RST together leave nothing behind', async () => {
+    const ROUNDS = 10;
+    const DRAIN_TIMEOUT_MS = 10_000;
+    const target = await listen(() => {});
+    const drainTimeout = DRAIN_TIMEOUT_MS;
+    const pair = await startPair({ server: { drainTimeout }, client: { drainTimeout } });
+    for (let round = 0; round < ROUNDS; round++) {
+      const accepted = once(target.server, 'connection') as Promise<[Socket]>;
+      const socket = await socks(pair.socksPort, target.port);
+      socket.write('hello');
+      const [targetSide] = await accepted;
+      await once(targetSide, 'data');
+      targetSide.pause();
+      // The proxies hold bytes for a target that first says it will send no more, and then has gone.
+      socket.write(Buffer.alloc(16 << 20));
+      await sleep(50);
+      await new Promise<void>(resolve => targetSide.end(resolve));
+      targetSide.destroy(); // with bytes unread, which makes it a RST
+      await ending(socket);
+      socket.destroy();
+    }
+    const begun = Date.now();
+    await pair.client.drain();
+    await pair.server.drain();
+    await expect.poll(() => pair.log.filter(line => line.includes('"bytesUp"')).length).toBe(2 * ROUNDS);
+    expect(Date.now() - begun).toBeLessThan(DRAIN_TIMEOUT_MS); // nothing was left that had to be cut
   });
 
   it('a target that ends first still gets the rest of the request', async () => {

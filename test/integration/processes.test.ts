@@ -10,8 +10,8 @@ import { startEcho } from '../support/targets/echo.ts';
 
 // The programs as they are run: built, as processes, with real signals.
 
-const SERVER = 'packages/server/bin/ss-server.js';
-const CLIENT = 'packages/client/bin/ss-local.js';
+const SERVER = 'packages/server/bin/ss-server.cjs';
+const CLIENT = 'packages/client/bin/ss-local.cjs';
 const DEMO = 'demo/dist/start.js';
 const KEY = Buffer.alloc(32, 7).toString('base64');
 

@@ -46,7 +46,7 @@ export const PROGRAMS_OF = {
 /** How to start an end of an implementation, before its arguments. */
 export function commandOf(impl: Implementation, end: 'server' | 'client'): [string, ...string[]] {
   if (impl === 'podsocks') {
-    const script = end === 'server' ? 'packages/server/bin/ss-server.js' : 'packages/client/bin/ss-local.js';
+    const script = end === 'server' ? 'packages/server/bin/ss-server.cjs' : 'packages/client/bin/ss-local.cjs';
     return [process.execPath, checkoutPath(script)];
   }
   const [server, client] = PROGRAMS_OF[impl];

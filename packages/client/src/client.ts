@@ -57,7 +57,7 @@ export async function startClient(config: ClientConfig, { log }: { log: Logger }
     // Plain Shadowsocks has no answer to a request: that the server was reached is all that can be said.
     connection.socket.write(socksReply(request.version, 'succeeded'));
     const sealer = streams.sealRequest(keys, request.target);
-    const { bytesUp, bytesDown, error } = await relay({
+    const { bytesUp, bytesDown, endedBy, error } = await relay({
       client: connection,
       target: tunnel,
       up: new Sealing(sealer),
@@ -67,11 +67,12 @@ export async function startClient(config: ClientConfig, { log }: { log: Logger }
       idleTimeout: config.timeout,
       absorb: undefined,
     });
-    const context = { client, target: formatTarget(request.target), bytesUp, bytesDown };
-    if (error === undefined) log.debug(context, 'connection closed');
-    else if (isServersFault(error)) log.warn(context, `the server's answer was refused: ${error.message}`);
-    else if (bytesDown === 0) log.info({ ...context, reason: error.message }, NO_ANSWER);
-    else log.debug({ ...context, reason: error.message }, 'connection closed');
+    const { target, username } = request;
+    const context = { client, ...(username && { user: username }), target: formatTarget(target), bytesUp, bytesDown };
+    if (error !== undefined && isServersFault(error))
+      log.warn(context, `the server's answer was refused: ${error.message}`);
+    else if (bytesDown === 0 && endedBy === 'target') log.info(context, NO_ANSWER);
+    else log.debug({ ...context, ...(error && { reason: error.message }) }, 'connection closed');
   }
 
   function dialServer(): Promise<Connection> {

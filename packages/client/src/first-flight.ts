@@ -1,5 +1,6 @@
 import type { RequestSealer } from '@podsocks/shared/crypto/stream';
 import type { Connection } from '@podsocks/shared/net/connection';
+import type { FirstBytes } from '@podsocks/shared/net/relay';
 import { buffers } from '@podsocks/shared/runtime/buffer-pool';
 
 /**
@@ -15,14 +16,10 @@ const WAIT_MS = 20;
  * @param rest payload that came before the reply; then there is no waiting.
  * @returns the sealed bytes in a pooled buffer that now is the caller's. Reading has stopped.
  */
-export function firstFlight(
-  connection: Connection,
-  sealer: RequestSealer,
-  rest: Uint8Array,
-): Promise<{ buffer: Uint8Array; length: number }> {
+export function firstFlight(connection: Connection, sealer: RequestSealer, rest: Uint8Array): Promise<FirstBytes> {
   const seal = (payload: Uint8Array, length: number) => {
     const buffer = buffers.take(sealer.sealedLength(length));
-    return { buffer, length: sealer.seal(buffer, 0, payload, 0, length) };
+    return { buffer, length: sealer.seal(buffer, 0, payload, 0, length), plaintextLength: length };
   };
   if (rest.length > 0) return Promise.resolve(seal(rest, rest.length));
 

@@ -6,6 +6,8 @@ import { SocksHandshake, type SocksUser } from './socks-handshake.ts';
 export interface SocksRequest {
   readonly version: 4 | 5;
   readonly target: Target;
+  /** Who gave a password, where one is asked for. */
+  readonly username?: string;
   /** What the client sent behind its request without waiting for the reply. */
   readonly rest: Uint8Array;
 }

@@ -192,9 +192,9 @@ export class SocksHandshake {
   }
 }
 
-/** The answer to a CONNECT. SOCKS4 knows no reasons, and its clients do not read the bound address. */
-export function socksReply(version: 4 | 5, outcome: keyof typeof socks5.Reply, bound?: Target): Uint8Array {
-  if (version === 5) return socks5.encodeReply(socks5.Reply[outcome], bound);
+/** The answer to a CONNECT. SOCKS4 knows no reasons. */
+export function socksReply(version: 4 | 5, outcome: keyof typeof socks5.Reply): Uint8Array {
+  if (version === 5) return socks5.encodeReply(socks5.Reply[outcome]);
   return socks4.encodeReply(outcome === 'succeeded' ? socks4.Reply.granted : socks4.Reply.rejected);
 }
 

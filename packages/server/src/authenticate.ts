@@ -1,12 +1,12 @@
-import type { Request, RequestOpener } from '@podsocks/shared/crypto/stream';
+import type { Accepted, RequestOpener } from '@podsocks/shared/crypto/stream';
 import type { Connection } from '@podsocks/shared/net/connection';
+import type { FirstBytes } from '@podsocks/shared/net/relay';
 import { buffers } from '@podsocks/shared/runtime/buffer-pool';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 
-export interface Authenticated {
-  readonly request: Request;
+export interface Authenticated extends Accepted {
   /** Payload that came with the header, opened, in a pooled buffer that now is the caller's. */
-  readonly first: { readonly buffer: Uint8Array; readonly length: number } | undefined;
+  readonly first: FirstBytes | undefined;
 }
 
 /**
@@ -44,9 +44,12 @@ export function authenticate(connection: Connection, opener: RequestOpener): Pro
         return true;
       }
       if (opened === 0) buffers.give(out);
-      if (opener.request === undefined) return true;
+      if (opener.accepted === undefined) return true;
       settle();
-      resolve({ request: opener.request, first: opened === 0 ? undefined : { buffer: out, length: opened } });
+      resolve({
+        ...opener.accepted,
+        first: opened === 0 ? undefined : { buffer: out, length: opened, plaintextLength: opened },
+      });
       return false;
     };
   });
@@ -61,9 +64,9 @@ export function absorb(connection: Connection): void {
   const { socket } = connection;
   connection.receive = () => true;
   if (socket.readableEnded) {
-    socket.destroy();
+    connection.close();
     return;
   }
-  socket.once('end', () => socket.destroy());
+  socket.once('end', () => connection.close());
   socket.resume();
 }

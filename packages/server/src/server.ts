@@ -11,7 +11,7 @@ import { buffers } from '@podsocks/shared/runtime/buffer-pool';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import type { Running } from '@podsocks/shared/runtime/lifecycle';
 import type { Logger } from '@podsocks/shared/runtime/log';
-import { formatTarget, type Target } from '@podsocks/shared/wire/address';
+import { formatTarget, type Target, targetOf } from '@podsocks/shared/wire/address';
 import { absorb, authenticate } from './authenticate.ts';
 import type { ServerConfig } from './config.ts';
 import { keyringOf } from './keyring.ts';
@@ -45,7 +45,7 @@ export async function startServer(config: ServerConfig, { log }: { log: Logger }
     const opener = streams.openRequest(keyring, client);
     const session = await authenticate(connection, opener).catch(error => refused({ client, error }));
     if (session === undefined) return;
-    const { request, first } = session;
+    const { request, stream, first } = session;
     listener.admit(connection);
 
     const context = { client, user: request.user.name, target: formatTarget(request.target) };
@@ -54,7 +54,7 @@ export async function startServer(config: ServerConfig, { log }: { log: Logger }
     });
     if (target === undefined) {
       if (first) buffers.give(first.buffer);
-      opener.close();
+      stream.close();
       connection.reset();
       return;
     }
@@ -62,7 +62,7 @@ export async function startServer(config: ServerConfig, { log }: { log: Logger }
     const end = await relay({
       client: connection,
       target,
-      up: new Opening(opener),
+      up: new Opening(stream),
       down: new Sealing(streams.sealResponse(request)),
       first,
       clock,
@@ -71,10 +71,13 @@ export async function startServer(config: ServerConfig, { log }: { log: Logger }
     });
     const { bytesUp, bytesDown, error } = end;
     log.debug({ ...context, bytesUp, bytesDown, ...(error && { reason: error.message }) }, 'connection closed');
+    // The socket errors of either peer are its own affair; bytes that were altered, or a fault of ours, are not.
+    if (error !== undefined && !('syscall' in error)) refused({ client, error });
   }
 
-  /** A stream that failed after its request was accepted. */
+  /** A stream that failed after its request was accepted. Of an answer that has begun, the end must not look like one. */
   function absorbLater(connection: Connection): void {
+    connection.incomplete = connection.socket.bytesWritten > 0;
     listener.expel(connection);
     absorb(connection);
   }
@@ -83,7 +86,7 @@ export async function startServer(config: ServerConfig, { log }: { log: Logger }
     const { client, error } = refusal;
     if (!(error instanceof PodsocksError)) log.error({ client, err: error }, 'a request failed');
     // Port scans and the TCP probes of load balancers end like this all day.
-    else if (error.code === 'ERR_TRUNCATED' || error.code === 'ERR_TIMEOUT') log.debug({ client }, error.message);
+    else if (['ERR_TRUNCATED', 'ERR_TIMEOUT', 'ERR_CLOSED'].includes(error.code)) log.debug({ client }, error.message);
     else logRefusals({ client, error });
   }
 
@@ -103,6 +106,7 @@ const REFUSAL_LOG_MS = 10_000;
 function dialOptions(config: ServerConfig, target: Target): DialOptions {
   const { bindAddress = {}, connectTimeout, ipv6First, noDelay } = config;
   const preferred = ipv6First ? [bindAddress.ipv6, bindAddress.ipv4] : [bindAddress.ipv4, bindAddress.ipv6];
-  const localAddress = target.type === 'name' ? (preferred[0] ?? preferred[1]) : bindAddress[target.type];
+  const { type } = targetOf(target.host, target.port); // clients send addresses as names, too
+  const localAddress = type === 'name' ? (preferred[0] ?? preferred[1]) : bindAddress[type];
   return { host: target.host, port: target.port, timeout: connectTimeout, ipv6First, noDelay, localAddress };
 }

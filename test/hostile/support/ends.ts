@@ -89,18 +89,23 @@ export async function startVictim(scheme: Scheme, settings: Partial<ServerConfig
   return { scheme, keys, server, port: server.addresses[0]!.port };
 }
 
-/** Starts ss-local for one test, for a server at `serverPort`; returns its SOCKS port. */
+export interface Local {
+  readonly socksPort: number;
+  drain(): Promise<void>;
+}
+
+/** Starts ss-local for one test, which fails if it logs an error; its server is at `serverPort`. */
 export async function startLocal(
   { method }: Scheme,
   keys: ClientKeys,
   serverPort: number,
   settings: Partial<ClientConfig> = {},
-): Promise<number> {
+): Promise<Local> {
   const servers = [{ host: '127.0.0.1', port: serverPort, method, keys }];
   const config: ClientConfig = { ...COMMON, listen: LOOPBACK, servers, socksUsers: [], ...settings };
   const client = await startClient(config, { log: errorsFailTheTest() });
   onTestFinished(() => client.close());
-  return client.addresses[0]!.port;
+  return { socksPort: client.addresses[0]!.port, drain: () => client.drain() };
 }
 
 function errorsFailTheTest() {

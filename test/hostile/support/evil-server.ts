@@ -34,9 +34,9 @@ export interface Prey {
   readonly socksPort: number;
   /**
    * What a program sees that asks ss-local for `port`, says hello, and waits. The port is how a server that does many
-   * things at once knows which of them to do.
+   * things at once knows which of them to do; `onData` tells it when the beginning of its answer has arrived.
    */
-  sees(port: number): Promise<SocksSighting>;
+  sees(port: number, onData?: () => void): Promise<SocksSighting>;
 }
 
 export async function startPrey(
@@ -60,7 +60,7 @@ export async function startPrey(
     const opener = streams(0).openRequest(keyring, '');
     socket.once('data', (flight: Buffer) => {
       opened(opener, flight);
-      const { request } = opener;
+      const request = opener.accepted?.request;
       if (!request) throw new Error('the first flight of ss-local came in pieces');
       const answer: Caught['answer'] = ({ to = request, clockOffset = 0 } = {}) => {
         const sealer = streams(clockOffset).sealResponse(to);
@@ -69,6 +69,6 @@ export async function startPrey(
       behave({ socket, flight, request, answer });
     });
   });
-  const socksPort = await startLocal(scheme, keys.client, server.port, settings);
-  return { socksPort, sees: port => sightBehindSocks(socksSocket(socksPort, port, 'hello')) };
+  const { socksPort } = await startLocal(scheme, keys.client, server.port, settings);
+  return { socksPort, sees: (port, onData) => sightBehindSocks(socksSocket(socksPort, port, 'hello'), onData) };
 }

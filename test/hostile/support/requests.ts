@@ -1,6 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { backendFor } from '@podsocks/shared/crypto/backends';
-import { type ClientKeys, identityHash, sealIdentity, streamSubkey } from '@podsocks/shared/crypto/key-derivation';
+import {
+  type ClientKeys,
+  identityHash,
+  sealIdentity,
+  sip004Subkey,
+  sip022Subkey,
+} from '@podsocks/shared/crypto/key-derivation';
 import { type Method, TAG_BYTES } from '@podsocks/shared/crypto/methods';
 import type { StreamOpener, StreamSealer } from '@podsocks/shared/crypto/stream';
 import { clientStreams } from '@podsocks/shared/crypto/streams';
@@ -55,7 +61,8 @@ export function sealedUnits(
   const identities = identityKeys.map((identityKey, index) =>
     sealIdentity(identityKey, salt, identityHash(identityKeys[index + 1] ?? named)),
   );
-  const aead = backendFor(method, 'auto').create(method.aead, streamSubkey(method, key, salt));
+  const subkey = method.generation === 'sip004' ? sip004Subkey : sip022Subkey;
+  const aead = backendFor(method, 'auto').create(method.aead, subkey(key, salt));
   const sealedParts = units.map(unit => {
     const out = Buffer.alloc(unit.length + TAG_BYTES);
     aead.seal(out, 0, unit, 0, unit.length);

@@ -49,6 +49,8 @@ export async function startServerProcess(
       const answer = once(child, 'message', { signal: gone.signal });
       child.send(question);
       return (await answer)[0];
+    } catch (error) {
+      throw gone.signal.aborted ? gone.signal.reason : error;
     } finally {
       child.off('close', fail);
     }

@@ -25,8 +25,20 @@ export interface SocksSighting {
   readonly end: Sighting['end'];
 }
 
-/** Watches a connection of {@link socksSocket} to its end. */
-export async function sightBehindSocks(socket: Socket): Promise<SocksSighting> {
+/**
+ * Watches a connection of {@link socksSocket} to its end.
+ *
+ * @param onData called once, when something has come behind the replies.
+ */
+export async function sightBehindSocks(socket: Socket, onData?: () => void): Promise<SocksSighting> {
+  let received = 0;
+  const count = ({ length }: Buffer) => {
+    received += length;
+    if (received <= SOCKS5_SUCCESS.length) return;
+    socket.off('data', count);
+    onData?.();
+  };
+  socket.on('data', count);
   const { bytes, end } = await sight(socket);
   const head = bytes.subarray(0, SOCKS5_SUCCESS.length);
   if (!head.equals(SOCKS5_SUCCESS)) throw new Error(`SOCKS5: ${head.toString('hex')}, then ${end}`);

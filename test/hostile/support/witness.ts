@@ -11,6 +11,8 @@ export interface Witness {
   connections(): number;
   /** The next connection that nobody has taken yet. */
   next(): Promise<Socket>;
+  /** Closes all of them. */
+  destroyAll(): void;
 }
 
 /** @param handle what to do with each; else they wait to be taken. */
@@ -24,8 +26,11 @@ export async function startWitness(handle?: (socket: Socket) => void): Promise<W
   });
   server.listen({ host: '127.0.0.1', port: 0, backlog: 4096 });
   await once(server, 'listening');
-  onTestFinished(() => {
+  const destroyAll = () => {
     for (const socket of sockets) socket.destroy();
+  };
+  onTestFinished(() => {
+    destroyAll();
     server.close();
   });
   return {
@@ -36,6 +41,7 @@ export async function startWitness(handle?: (socket: Socket) => void): Promise<W
       while (sockets.length <= index) await once(server, 'connection');
       return sockets[index]!;
     },
+    destroyAll,
   };
 }
 

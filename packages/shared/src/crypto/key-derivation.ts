@@ -33,11 +33,6 @@ export function sip022Subkey(psk: Uint8Array, salt: Uint8Array): Uint8Array {
   return deriveKey(SESSION_SUBKEY, psk, salt);
 }
 
-/** The key of one direction of a TCP stream. */
-export function streamSubkey(method: Method, key: Uint8Array, salt: Uint8Array): Uint8Array {
-  return method.generation === 'sip004' ? sip004Subkey(key, salt) : sip022Subkey(key, salt);
-}
-
 /** SIP023: what an identity header says of a user, BLAKE3(uPSK)[0:16]. */
 export function identityHash(psk: Uint8Array): Uint8Array {
   return blake3(psk).subarray(0, IDENTITY_HEADER_BYTES);

@@ -6,8 +6,8 @@ import { sip004Subkey } from './key-derivation.ts';
 import { Reassembly } from './reassembly.ts';
 import { ResponseOpener } from './response-opener.ts';
 import type {
+  Accepted,
   Keyring,
-  Request,
   RequestOpener,
   RequestSealer,
   StreamOpener,
@@ -102,7 +102,7 @@ export function openSip004Response(services: StreamServices, key: Uint8Array): S
 
 /** Finds the user by trial, checks for replay, then reads ADDR off the plaintext. */
 export class Sip004RequestOpener implements RequestOpener {
-  request: Request | undefined;
+  accepted: Accepted | undefined;
   readonly #services: StreamServices;
   readonly #keyring: Keyring;
   readonly #clientAddress: string;
@@ -135,7 +135,7 @@ export class Sip004RequestOpener implements RequestOpener {
       this.#first.settle();
     }
     const opened = this.#chunks.open(out, outAt, input, at, end - at);
-    return this.request === undefined ? this.#takeAddress(out, outAt, opened) : opened;
+    return this.accepted === undefined ? this.#takeAddress(out, outAt, opened) : opened;
   }
 
   #authenticate(input: Uint8Array, at: number): ChunkOpener {
@@ -172,14 +172,15 @@ export class Sip004RequestOpener implements RequestOpener {
     const decoded = decodeAddress(this.#address, 0, this.#addressLength);
     if (decoded === undefined) return 0;
     this.#address = undefined;
-    this.request = { target: decoded.target, user: this.#user!, salt: this.#salt! };
+    const request = { target: decoded.target, user: this.#user!, salt: this.#salt! };
+    this.accepted = { request, stream: this.#chunks! };
     const taken = decoded.length - before;
     out.copyWithin(outAt, outAt + taken, outAt + opened);
     return opened - taken;
   }
 
   end(): void {
-    if (this.request === undefined) throw new PodsocksError('ERR_TRUNCATED', 'the request ended inside its header');
+    if (this.accepted === undefined) throw new PodsocksError('ERR_TRUNCATED', 'the request ended inside its header');
     this.#chunks!.end();
   }
 

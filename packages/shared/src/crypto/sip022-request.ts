@@ -20,7 +20,7 @@ import {
 } from './key-derivation.ts';
 import { TAG_BYTES } from './methods.ts';
 import { Reassembly } from './reassembly.ts';
-import type { Keyring, Request, RequestOpener, RequestSealer, StreamServices, User } from './stream.ts';
+import type { Accepted, Keyring, RequestOpener, RequestSealer, StreamServices, User } from './stream.ts';
 
 /*
  * SIP022 request with the identity headers of SIP023:
@@ -62,7 +62,7 @@ export class Sip022RequestSealer implements RequestSealer {
     this.#target = undefined;
     const { method, random, unixTime } = this.#services;
 
-    const paddingLength = length > 0 ? 0 : 1 + (new DataView(random(4).buffer).getUint32(0) % MAX_PADDING_BYTES);
+    const paddingLength = length > 0 ? 0 : 1 + (Buffer.from(random(4)).readUInt32BE() % MAX_PADDING_BYTES);
     const headRoom = ADDRESS_MAX_BYTES + 2 + paddingLength;
     const first = Math.min(length, method.maxChunk - headRoom);
     const variable = new Uint8Array(headRoom + first);
@@ -99,7 +99,7 @@ export class Sip022RequestSealer implements RequestSealer {
 }
 
 export class Sip022RequestOpener implements RequestOpener {
-  request: Request | undefined;
+  accepted: Accepted | undefined;
   readonly #services: StreamServices;
   readonly #keyring: Keyring;
   readonly #clientAddress: string;
@@ -179,7 +179,7 @@ export class Sip022RequestOpener implements RequestOpener {
     const { target, payloadAt } = decodeRequestVariable(variable, variableLength);
     out.set(variable.subarray(payloadAt), outAt);
     this.#chunks = new ChunkOpener(aead, this.#services.method.maxChunk);
-    this.request = { target, user, salt };
+    this.accepted = { request: { target, user, salt }, stream: this.#chunks };
     return variableLength - payloadAt;
   }
 

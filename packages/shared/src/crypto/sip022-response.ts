@@ -20,38 +20,37 @@ import type { Request, StreamOpener, StreamSealer, StreamServices } from './stre
 export class Sip022ResponseSealer implements StreamSealer {
   readonly #services: StreamServices;
   /** Until the header has left. */
-  #request: Request | undefined;
-  readonly #salt: Uint8Array;
+  #header: { request: Request; salt: Uint8Array } | undefined;
   readonly #aead: AeadContext;
   readonly #chunks: ChunkSealer;
 
   constructor(services: StreamServices, request: Request) {
     const { method, backend, random } = services;
+    const salt = random(method.keyBytes);
     this.#services = services;
-    this.#request = request;
-    this.#salt = random(method.keyBytes);
-    this.#aead = backend.create(method.aead, sip022Subkey(request.user.key, this.#salt));
+    this.#header = { request, salt };
+    this.#aead = backend.create(method.aead, sip022Subkey(request.user.key, salt));
     this.#chunks = new ChunkSealer(this.#aead, method.maxChunk);
   }
 
   sealedLength(length: number): number {
-    const header =
-      this.#request === undefined ? 0 : this.#salt.length + responseFixedBytes(this.#salt.length) + TAG_BYTES;
+    const saltBytes = this.#services.method.keyBytes;
+    const header = this.#header === undefined ? 0 : saltBytes + responseFixedBytes(saltBytes) + TAG_BYTES;
     return header + this.#chunks.sealedLength(length);
   }
 
   seal(out: Uint8Array, outAt: number, input: Uint8Array, inputAt: number, length: number): number {
-    const request = this.#request;
-    if (request === undefined || length === 0) return this.#chunks.seal(out, outAt, input, inputAt, length);
-    this.#request = undefined;
+    if (this.#header === undefined || length === 0) return this.#chunks.seal(out, outAt, input, inputAt, length);
+    const { request, salt } = this.#header;
+    this.#header = undefined;
     // The header is sent only together with data and stands for the first length chunk.
     const first = Math.min(length, this.#services.method.maxChunk);
-    const fixed = new Uint8Array(responseFixedBytes(this.#salt.length));
+    const fixed = new Uint8Array(responseFixedBytes(salt.length));
     encodeResponse(fixed, this.#services.unixTime(), request.salt, first);
 
     let cursor = outAt;
-    out.set(this.#salt, cursor);
-    cursor += this.#salt.length;
+    out.set(salt, cursor);
+    cursor += salt.length;
     this.#aead.seal(out, cursor, fixed, 0, fixed.length);
     cursor += fixed.length + TAG_BYTES;
     this.#aead.seal(out, cursor, input, inputAt, first);

@@ -55,9 +55,15 @@ export interface Request {
   readonly salt: Uint8Array;
 }
 
-/** The server's opener; `request` appears with the last byte of the header. */
+/** The server's opener. `accepted` appears with the last byte of the header. */
 export interface RequestOpener extends StreamOpener {
-  readonly request: Request | undefined;
+  readonly accepted: Accepted | undefined;
+}
+
+export interface Accepted {
+  readonly request: Request;
+  /** Opens what follows. From here on the {@link RequestOpener} is not needed: it would only cost memory. */
+  readonly stream: StreamOpener;
 }
 
 /** The client's sealer. */

@@ -27,7 +27,7 @@ describe.each(METHOD_CASES)('$name', testCase => {
           const sent = lengths.map(payload);
           const wire = sealAll(sealer, sent);
           expect(feed(opener, splits(wire, cuts)).equals(Buffer.concat(sent))).toBe(true);
-          expect(opener.request).toMatchObject({ target: TARGET, user: { name: 'default' } });
+          expect(opener.accepted?.request).toMatchObject({ target: TARGET, user: { name: 'default' } });
           opener.end();
 
           const answer = openResponse();
@@ -62,7 +62,7 @@ describe.each(METHOD_CASES)('$name', testCase => {
     const { sealer, opener, respond, openResponse } = connect(testCase, TARGET);
     const wire = sealAll(sealer, [new Uint8Array(0)]);
     expect(feed(opener, [wire])).toEqual(Buffer.alloc(0));
-    expect(opener.request?.target).toEqual(TARGET);
+    expect(opener.accepted?.request.target).toEqual(TARGET);
     expect(sealAll(respond(), [new Uint8Array(0)])).toHaveLength(0);
     openResponse().end();
   });
@@ -75,7 +75,7 @@ describe.each(METHOD_CASES)('$name', testCase => {
       const { opener } = connect(testCase, TARGET);
       // A length that was made larger would wait for more; no length can be altered unnoticed.
       expect(() => feed(opener, [altered])).toThrow(expect.objectContaining({ code: 'ERR_AUTHENTICATION' }));
-      expect(opener.request).toBeUndefined();
+      expect(opener.accepted?.request).toBeUndefined();
     }
   });
 
@@ -136,7 +136,7 @@ describe.each(METHOD_CASES)('$name', testCase => {
     expect(() => feed(reflected, [sealAll(respond(), [payload(200)])])).toThrow(
       expect.objectContaining({ name: 'PodsocksError' }),
     );
-    expect(reflected.request).toBeUndefined();
+    expect(reflected.accepted?.request).toBeUndefined();
   });
 
   it('refuses a response that was given before', () => {
@@ -169,7 +169,7 @@ describe.each(METHOD_CASES.filter(({ method }) => method.generation === 'sip022'
   it.each([-30, 30])('takes a clock that is %i s away', offset => {
     const { sealer, opener } = connect(testCase, TARGET, { clientOffset: offset });
     feed(opener, [sealAll(sealer, [Uint8Array.of(1)])]);
-    expect(opener.request).toBeDefined();
+    expect(opener.accepted?.request).toBeDefined();
   });
 
   it('does not remember the salt of a request whose time is wrong', () => {
@@ -203,7 +203,7 @@ describe('SIP023 identity headers', () => {
       const { sealer, opener, respond, openResponse } = connect(testCase, TARGET, { user });
       const wire = sealAll(sealer, [Uint8Array.of(1, 2)]);
       expect(feed(opener, splits(wire, [...wire.keys()]))).toEqual(Buffer.of(1, 2));
-      expect(opener.request?.user.name).toBe(user);
+      expect(opener.accepted?.request.user.name).toBe(user);
       expect(feed(openResponse(), [sealAll(respond(), [Uint8Array.of(3)])])).toEqual(Buffer.of(3));
     }
   });
@@ -221,6 +221,6 @@ describe('several passwords under SIP004', () => {
     const testCase = METHOD_CASES.find(({ name }) => name === 'aes-128-gcm')!;
     const { sealer, opener } = connect(testCase, TARGET, { user: BOB });
     feed(opener, [sealAll(sealer, [Uint8Array.of(1)])]);
-    expect(opener.request?.user.name).toBe(BOB);
+    expect(opener.accepted?.request.user.name).toBe(BOB);
   });
 });

@@ -10,7 +10,7 @@ export type BytesHandler = (input: Uint8Array, length: number) => boolean;
 
 /**
  * What one read takes at most. One process-wide buffer: a byte read costs half of one through 'data' events, which
- * allocate 64 KiB each (bench/README.md). A little under 256 KiB, so that its sealed form fits a pooled buffer of that size.
+ * allocate 64 KiB each (bench/README.md). A little under 256 KiB, so that its chunks fit a pooled buffer of that size.
  */
 export const READ_BYTES = 255 * 1024;
 
@@ -23,6 +23,8 @@ export class Connection {
   readonly socket: Socket;
   /** Who takes the bytes now. To be set before reading starts. */
   receive: BytesHandler = () => false;
+  /** Set when what was sent is not the whole: then it must not end with a FIN. */
+  incomplete = false;
 
   private constructor(options: SocketConstructorOpts & { handle?: unknown }) {
     this.socket = new Socket({
@@ -59,11 +61,21 @@ export class Connection {
     return connection;
   }
 
+  /** Ends it: with FIN, or with RST when what was sent is not the whole. */
+  close(): void {
+    if (this.incomplete) this.reset();
+    else this.socket.destroy();
+  }
+
   /** Ends it with RST, so that the peer cannot take what it has got for the whole. */
   reset(): void {
-    if (this.socket.destroyed) return;
-    if (this.socket.connecting) this.socket.destroy();
-    else this.socket.resetAndDestroy();
+    const { socket } = this;
+    if (socket.destroyed) return;
+    // libuv refuses a reset while a FIN is queued (EINVAL), and Node then never closes the handle. That FIN was due:
+    // it was queued because the source had ended in order.
+    const isShuttingDown = socket.writableEnded && !socket.writableFinished && socket.writableLength === 0;
+    if (socket.connecting || isShuttingDown) socket.destroy();
+    else socket.resetAndDestroy();
   }
 }
 

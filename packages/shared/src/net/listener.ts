@@ -29,8 +29,7 @@ export interface ListenerOptions {
  * the cap the oldest stranger makes room for the next, so that silent connections cannot lock anybody out.
  */
 export class Listener {
-  readonly addresses: readonly Endpoint[];
-  readonly #servers: readonly Server[];
+  readonly #servers: Server[] = [];
   readonly #options: ListenerOptions;
   /** When each was accepted, oldest first. */
   readonly #strangers = new Map<Connection, number>();
@@ -42,35 +41,32 @@ export class Listener {
 
   /** @throws PodsocksError ERR_LISTEN; then nothing listens. */
   static async listen(options: ListenerOptions): Promise<Listener> {
-    const servers: Server[] = [];
+    const listener = new Listener(options);
     try {
-      for (const endpoint of options.listen) servers.push(await startServer(endpoint, options));
+      for (const endpoint of options.listen) await listener.#bind(endpoint);
     } catch (error) {
-      for (const server of servers) server.close();
+      listener.close();
       throw error;
     }
-    return new Listener(servers, options);
+    return listener;
   }
 
-  private constructor(servers: readonly Server[], options: ListenerOptions) {
-    this.#servers = servers;
+  private constructor(options: ListenerOptions) {
     this.#options = options;
-    this.addresses = servers.map(server => {
-      const { address, port } = server.address() as AddressInfo;
-      return { host: address, port };
-    });
     this.#atCap = atMostEvery(LOG_INTERVAL_MS, (count, client) =>
       options.log.warn(
         { count, client, maxConnections: options.maxConnections },
         'at the connection cap: the oldest connections without authentication were closed, or else the new ones',
       ),
     );
-    for (const server of servers) {
-      server.on('connection', socket => this.#accept(socket));
-      // EMFILE and the like: libuv closes what it cannot keep; the listener lives on.
-      server.on('error', error => options.log.error({ err: error }, 'accepting failed'));
-    }
     this.#timer = setInterval(() => this.#expireStrangers(), Math.min(1000, options.handshakeTimeout / 4)).unref();
+  }
+
+  get addresses(): readonly Endpoint[] {
+    return this.#servers.map(server => {
+      const { address, port } = server.address() as AddressInfo;
+      return { host: address, port };
+    });
   }
 
   get size(): number {
@@ -85,14 +81,14 @@ export class Listener {
   /** The connection has lost its standing and gets a new stranger's deadline. */
   expel(connection: Connection): void {
     if (!this.#admitted.delete(connection)) return; // closed already
-    if (this.#stopped) connection.socket.destroy();
+    if (this.#stopped) connection.close();
     else this.#strangers.set(connection, performance.now());
   }
 
   /** Stops accepting, closes strangers, and waits for the others, but at most `timeout` milliseconds. */
   async drain(timeout: number): Promise<void> {
     this.#stop();
-    for (const connection of this.#strangers.keys()) connection.socket.destroy();
+    for (const connection of this.#strangers.keys()) connection.close();
     if (this.#admitted.size > 0) {
       await new Promise<void>(resolve => {
         const timer = setTimeout(resolve, timeout);
@@ -108,7 +104,7 @@ export class Listener {
   /** Ends everything now. */
   close(): void {
     this.#stop();
-    for (const connection of this.#strangers.keys()) connection.socket.destroy();
+    for (const connection of this.#strangers.keys()) connection.close();
     for (const connection of this.#admitted) connection.reset();
     this.#onEmpty?.();
   }
@@ -117,6 +113,31 @@ export class Listener {
     this.#stopped = true;
     clearInterval(this.#timer);
     for (const server of this.#servers) server.close();
+  }
+
+  #bind(endpoint: Endpoint): Promise<void> {
+    const { noDelay, reusePort, log } = this.#options;
+    const server = createServer({
+      allowHalfOpen: true,
+      pauseOnConnect: true,
+      noDelay,
+      keepAlive: true,
+      keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
+    });
+    // From the first moment on: connections may come while the next endpoint is still being bound.
+    server.on('connection', socket => this.#accept(socket));
+    const { host, port } = endpoint;
+    return new Promise((resolve, reject) => {
+      const onError = (error: Error) => reject(listenError(endpoint, error));
+      server.once('error', onError);
+      server.listen({ host, port, backlog: BACKLOG, ...(reusePort && { reusePort }) } as ListenOptions, () => {
+        server.off('error', onError);
+        // EMFILE and the like: libuv closes what it cannot keep; the listener lives on.
+        server.on('error', error => log.error({ err: error }, 'accepting failed'));
+        this.#servers.push(server);
+        resolve();
+      });
+    });
   }
 
   #accept(socket: Socket): void {
@@ -140,7 +161,7 @@ export class Listener {
     const [oldest] = this.#strangers.keys();
     if (oldest === undefined) return false;
     this.#strangers.delete(oldest);
-    oldest.socket.destroy();
+    oldest.close();
     return true;
   }
 
@@ -148,30 +169,12 @@ export class Listener {
     const acceptedBefore = performance.now() - this.#options.handshakeTimeout;
     for (const [connection, acceptedAt] of this.#strangers) {
       if (acceptedAt > acceptedBefore) return;
-      connection.socket.destroy();
+      connection.close();
     }
   }
 }
 
 const LOG_INTERVAL_MS = 10_000;
-
-function startServer(endpoint: Endpoint, { noDelay, reusePort }: ListenerOptions): Promise<Server> {
-  const server = createServer({
-    allowHalfOpen: true,
-    pauseOnConnect: true,
-    noDelay,
-    keepAlive: true,
-    keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
-  });
-  const { host, port } = endpoint;
-  return new Promise((resolve, reject) => {
-    server.once('error', error => reject(listenError(endpoint, error)));
-    server.listen({ host, port, backlog: BACKLOG, ...(reusePort && { reusePort }) } as ListenOptions, () => {
-      server.removeAllListeners('error');
-      resolve(server);
-    });
-  });
-}
 
 /** As the kernel caps it (net.core.somaxconn); Node's default is 511. */
 const BACKLOG = 4096;

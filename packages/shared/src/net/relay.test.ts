@@ -10,6 +10,7 @@ import { type RelayEnd, type RelayOptions, relay, type Transform } from './relay
 
 /** As it comes, so it goes. */
 const plain = (): Transform => ({
+  plaintext: 'input',
   outLength: length => length,
   apply(out, input, length) {
     out.set(input.subarray(0, length));
@@ -70,7 +71,7 @@ describe('a relay', () => {
     target.end('de');
     expect(Buffer.concat(await target.toArray()).toString()).toBe('abc');
     expect(Buffer.concat(await client.toArray()).toString()).toBe('de');
-    expect(await ended).toEqual({ bytesUp: 3, bytesDown: 2, error: undefined });
+    expect(await ended).toMatchObject({ bytesUp: 3, bytesDown: 2, error: undefined });
   });
 
   it('gives up an idle connection after its timeout, not before', async () => {

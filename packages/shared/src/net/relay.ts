@@ -6,6 +6,8 @@ import type { IdleClock, Idling } from './idle-clock.ts';
 
 /** What happens to bytes on their way from one socket to the other. */
 export interface Transform {
+  /** On which side of it the plaintext is, whose bytes are counted. */
+  readonly plaintext: 'input' | 'output';
   /** The most bytes that come out when `length` go in now. */
   outLength(length: number): number;
   /** Takes all of `input[0, length)`, writes at `out[0..]`, returns the bytes written. Throws PodsocksError. */
@@ -17,6 +19,7 @@ export interface Transform {
 
 /** Plaintext in, wire bytes out. */
 export class Sealing implements Transform {
+  readonly plaintext = 'input';
   readonly #sealer: StreamSealer;
 
   constructor(sealer: StreamSealer) {
@@ -40,6 +43,7 @@ export class Sealing implements Transform {
 
 /** Wire bytes in, plaintext out. */
 export class Opening implements Transform {
+  readonly plaintext = 'output';
   readonly #opener: StreamOpener;
 
   constructor(opener: StreamOpener) {
@@ -63,6 +67,14 @@ export class Opening implements Transform {
   }
 }
 
+/** Bytes in a pooled buffer that passes from hand to hand: whoever has it last gives it back. */
+export interface FirstBytes {
+  readonly buffer: Uint8Array;
+  readonly length: number;
+  /** How many bytes of plaintext they stand for. */
+  readonly plaintextLength: number;
+}
+
 export interface RelayOptions {
   /** Who asked for the relay; it sends `up`. */
   readonly client: Connection;
@@ -70,23 +82,25 @@ export interface RelayOptions {
   readonly target: Connection;
   readonly up: Transform;
   readonly down: Transform;
-  /** Bytes for the target that went through `up` already, in a pooled buffer that the relay takes over. */
-  readonly first: { readonly buffer: Uint8Array; readonly length: number } | undefined;
+  /** Bytes for the target that went through `up` already. */
+  readonly first: FirstBytes | undefined;
   readonly clock: IdleClock;
   /** Milliseconds without a byte after which both ends are closed. */
   readonly idleTimeout: number;
   /**
-   * Takes over a connection whose bytes a transform refused, instead of a reset that would tell when they were.
-   * The other connection is reset in any case.
+   * Takes over the client when what it sent was refused, instead of a reset that would tell when that was. The target
+   * is reset in any case.
    */
   readonly absorb: ((connection: Connection) => void) | undefined;
 }
 
 /** How a relay ended. */
 export interface RelayEnd {
-  /** Bytes that were written to the target, and to the client. */
+  /** Bytes of plaintext to the target, and to the client. */
   readonly bytesUp: number;
   readonly bytesDown: number;
+  /** Who ended or failed first; undefined when it was us. */
+  readonly endedBy: 'client' | 'target' | undefined;
   /** Undefined when both ends closed in order. */
   readonly error: Error | undefined;
 }
@@ -110,22 +124,24 @@ class Relay implements Idling {
   readonly #up: Flow;
   readonly #down: Flow;
   readonly #resolve: (end: RelayEnd) => void;
-  /** The connections that are still the relay's. */
-  readonly #open: Set<Connection>;
+  /** Whether the connections are still the relay's. */
+  #clientOpen = true;
+  #targetOpen = true;
   #error: Error | undefined;
+  #endedBy: 'client' | 'target' | undefined;
+  #done = false;
 
   constructor(options: RelayOptions, resolve: (end: RelayEnd) => void) {
     this.#options = options;
     this.#resolve = resolve;
     this.idleLimit = options.idleTimeout;
     const { client, target, up, down, first, clock } = options;
-    this.#open = new Set([client, target]);
     this.#up = new Flow(this, client, target, up);
     this.#down = new Flow(this, target, client, down);
     clock.add(this);
-    client.socket.on('error', this.#onError).on('close', this.#onClientClose);
-    target.socket.on('error', this.#onError).on('close', this.#onTargetClose);
-    if (first === undefined || this.#up.send(first.buffer, first.length)) client.socket.resume();
+    client.socket.on('error', this.#onClientError).on('close', this.#onClientClose);
+    target.socket.on('error', this.#onTargetError).on('close', this.#onTargetClose);
+    if (first === undefined || this.#up.send(first.buffer, first.length, first.plaintextLength)) client.socket.resume();
     target.socket.resume();
     // What happened while the other side was being dialled.
     if (client.socket.readableEnded) this.#up.onEnd();
@@ -133,7 +149,9 @@ class Relay implements Idling {
     if (target.socket.closed) this.#onTargetClose();
   }
 
-  halfClosed(): void {
+  /** `flow` has ended in order. */
+  halfClosed(flow: Flow): void {
+    this.#endedBy ??= flow === this.#up ? 'client' : 'target';
     this.idleLimit = Math.min(this.#options.idleTimeout, HALF_CLOSED_TIMEOUT_MS);
     this.active = true;
   }
@@ -145,14 +163,11 @@ class Relay implements Idling {
   /** A transform refused what `source` sent. */
   refuse(flow: Flow, error: Error): void {
     const { client, absorb } = this.#options;
-    const { source } = flow;
-    if (absorb !== undefined) {
-      source.socket
-        .off('error', this.#onError)
-        .off('close', source === client ? this.#onClientClose : this.#onTargetClose)
-        .off('end', flow.onEnd);
-      this.#open.delete(source);
-      absorb(source);
+    this.#endedBy ??= flow === this.#up ? 'client' : 'target';
+    if (absorb !== undefined && flow === this.#up && error instanceof PodsocksError) {
+      client.socket.off('error', this.#onClientError).off('close', this.#onClientClose).off('end', flow.onEnd);
+      this.#clientOpen = false;
+      absorb(client);
     }
     this.#fail(error);
   }
@@ -160,26 +175,49 @@ class Relay implements Idling {
   /** Ends what is open with RST: neither side may take what it has got for the whole. */
   #fail(error: Error): void {
     this.#error ??= error;
-    for (const connection of this.#open) connection.reset();
+    if (this.#clientOpen) this.#options.client.reset();
+    if (this.#targetOpen) this.#options.target.reset();
   }
 
-  readonly #onError = (error: Error): void => this.#fail(error);
-  readonly #onClientClose = (): void => this.#closed(this.#options.client);
-  readonly #onTargetClose = (): void => this.#closed(this.#options.target);
+  readonly #onClientError = (error: Error): void => {
+    this.#endedBy ??= this.#error === undefined ? 'client' : undefined;
+    this.#fail(error);
+  };
 
-  #closed(connection: Connection): void {
-    this.#open.delete(connection);
-    if (this.#open.size > 0) {
+  readonly #onTargetError = (error: Error): void => {
+    this.#endedBy ??= this.#error === undefined ? 'target' : undefined;
+    this.#fail(error);
+  };
+
+  readonly #onClientClose = (): void => {
+    this.#clientOpen = false;
+    this.#closed();
+  };
+
+  readonly #onTargetClose = (): void => {
+    this.#targetOpen = false;
+    this.#closed();
+  };
+
+  #closed(): void {
+    if (this.#clientOpen || this.#targetOpen) {
       // In order, a socket closes after both directions have ended; what is left then is the other's last writes.
       if (!this.#up.ended || !this.#down.ended)
-        this.#fail(this.#error ?? new PodsocksError('ERR_DIAL', 'a peer has gone'));
+        this.#fail(this.#error ?? new PodsocksError('ERR_CLOSED', 'a connection was closed'));
       return;
     }
+    if (this.#done) return; // 'close' also comes for what was found closed at the beginning
+    this.#done = true;
     const { clock, up, down } = this.#options;
     clock.remove(this);
     up.close();
     down.close();
-    this.#resolve({ bytesUp: this.#up.bytes, bytesDown: this.#down.bytes, error: this.#error });
+    this.#resolve({
+      bytesUp: this.#up.bytes,
+      bytesDown: this.#down.bytes,
+      endedBy: this.#endedBy,
+      error: this.#error,
+    });
   }
 }
 
@@ -215,15 +253,15 @@ class Flow {
       this.#relay.refuse(this, error as Error);
       return true;
     }
-    if (written > 0) return this.send(out, written);
+    if (written > 0) return this.send(out, written, transform.plaintext === 'input' ? length : written);
     buffers.give(out); // all of it was the beginning of a chunk
     return true;
   };
 
   /** Writes `buffer[0, length)` and gives the buffer back when the kernel has it. Returns whether that is so already. */
-  send(buffer: Uint8Array, length: number): boolean {
+  send(buffer: Uint8Array, length: number, plaintextLength: number): boolean {
     const { socket } = this.#sink;
-    this.bytes += length;
+    this.bytes += plaintextLength;
     socket.write(length === buffer.length ? buffer : buffer.subarray(0, length), this.#onWritten);
     if (socket.writableLength === 0) {
       buffers.give(buffer);
@@ -234,9 +272,10 @@ class Flow {
   }
 
   readonly #onWritten = (error?: Error | null): void => {
-    // Also called, late, for writes that the kernel took at once. After an error the buffer is left to the collector:
-    // where writes are asynchronous in the kernel (Windows), it may still be read from.
-    if (error || this.#inFlight === undefined || this.#sink.socket.writableLength !== 0) return;
+    const { socket } = this.#sink;
+    // Also called, late, for writes that the kernel took at once. When the socket has failed the buffer is left to the
+    // collector: where writes are asynchronous in the kernel (Windows), it may still be read from.
+    if (error || socket.destroyed || this.#inFlight === undefined || socket.writableLength !== 0) return;
     buffers.give(this.#inFlight);
     this.#inFlight = undefined;
     this.#relay.active = true;
@@ -251,7 +290,7 @@ class Flow {
       return;
     }
     this.ended = true;
-    this.#relay.halfClosed();
+    this.#relay.halfClosed(this);
     this.#sink.socket.end();
   };
 }

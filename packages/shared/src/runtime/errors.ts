@@ -29,8 +29,10 @@ export type ErrorCode =
   | 'ERR_DIAL'
   /** A deadline passed. */
   | 'ERR_TIMEOUT'
-  /** The process is out of descriptors or at its own cap. */
-  | 'ERR_LIMIT';
+  /** More than can be remembered (replay filter). */
+  | 'ERR_LIMIT'
+  /** A connection was closed while it was in use: by a drain, a deadline, or its end before it was needed. */
+  | 'ERR_CLOSED';
 
 export class PodsocksError extends Error {
   readonly code: ErrorCode;

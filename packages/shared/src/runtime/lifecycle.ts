@@ -142,10 +142,14 @@ export async function runProgram(program: Command, argv: readonly string[], { st
 
 /** commander's complaint on one line, and without the value that it quotes of an unknown option: `--passwrod=secret`. */
 function usageError(program: Command, { message }: CommanderError): PodsocksError {
-  const complaint = message
-    .replace(/^error: /, '')
-    .replace(/'(--[^'= ]*|-[^'-]).*'/s, '$1')
-    .replace('\n(Did', ' (did');
+  const [, valued] = /^error: unknown option '(--[^'= ]+)=/.exec(message) ?? [];
+  const takesNone = program.options.some(option => option.long === valued);
+  const complaint = takesNone
+    ? `${valued} takes no value`
+    : message
+        .replace(/^error: /, '')
+        .replace(/'(--[^'= ]*|-[^'-]).*'/s, '$1')
+        .replace('\n(Did', ' (did');
   return new PodsocksError('ERR_USAGE', `${complaint.replace(/\.$/, '')}; see: ${program.name()} --help`);
 }
 
