@@ -7,9 +7,9 @@ import { openSocket, type Sighting, sight } from './support/sighting.ts';
 import { startWitness } from './support/witness.ts';
 
 /*
- * Somebody on the way lets a good request pass and alters what follows, when the target has been dialled and has
- * answered. The target must get nothing of that, nor take what it has for the whole; the client's side must look like
- * every other refusal, so that it does not tell which byte was one too many.
+ * Somebody on the way lets a good request pass and alters what follows, when the target has been dialled. The target must
+ * get nothing of that, nor take what it has for the whole. The client's side must look like every other refusal, so that
+ * it does not tell which byte was one too many; unless an answer had begun: then its end must not look like one.
  */
 
 const DEADLINE_MS = 1_000;
@@ -36,39 +36,42 @@ const ALTERATIONS: readonly Alteration[] = [
   { name: 'a chunk sent twice', of: next => Buffer.concat([next, next]) },
   { name: 'the chunks in the wrong order', of: (next, afterNext) => Buffer.concat([afterNext, next]) },
   { name: 'the first flight once more', of: (_next, _afterNext, flight) => flight },
-  { name: "the server's own bytes", of: (_next, _afterNext, _flight, answer) => answer },
+  { name: "the server's own bytes, if there are any", of: (_next, _afterNext, _flight, answer) => answer },
   { name: 'garbage', of: () => randomBytes(5_000) },
 ];
 
-describe('an altered stream', () => {
-  it('resets the target, and ends for the client in silence, like any other refusal', () =>
+describe.each([
+  { when: 'before an answer', answered: false, end: 'fin' },
+  { when: 'after an answer has begun', answered: true, end: 'rst' },
+])('a stream altered $when', ({ answered, end }) => {
+  it('resets the target, and ends for the client in silence, at the deadline', () =>
     underEachScheme(async scheme => {
       const victim = await startVictim(scheme, { handshakeTimeout: DEADLINE_MS });
       const outcomes = await Promise.all(
         ALTERATIONS.map(async ({ name, of }) => {
-          const { client, target } = await attack(victim, of);
+          const { client, target } = await attack(victim, of, { answered });
           // A good chunk before the altered one may pass or not: that depends on how the kernel cuts the stream.
           expect(['', 'two'], `what the target gets of ${name}`).toContain(String(target.bytes));
           const early = client.after < DEADLINE_MS ? ', early' : '';
           return `${name}: client ${client.bytes.length} bytes, ${client.end}${early}; target ${target.end}`;
         }),
       );
-      expect(outcomes).toEqual(ALTERATIONS.map(({ name }) => `${name}: client 0 bytes, fin; target rst`));
+      expect(outcomes).toEqual(ALTERATIONS.map(({ name }) => `${name}: client 0 bytes, ${end}; target rst`));
     }));
 
   it('ends at once for a client that has ended', () =>
     underEachScheme(async scheme => {
       const victim = await startVictim(scheme);
-      const { client, target } = await attack(victim, next => flipped(next, 0), true);
-      expect({ client: client.end, target: target.end }).toEqual({ client: 'fin', target: 'rst' });
+      const { client, target } = await attack(victim, next => flipped(next, 0), { answered, fin: true });
+      expect({ client: client.end, target: target.end }).toEqual({ client: end, target: 'rst' });
     }));
 });
 
-/** Sends a good request, lets the target answer, alters what follows, and watches both ends from then on. */
+/** Sends a good request, may let the target answer, alters what follows, and watches both ends from then on. */
 async function attack(
   { scheme, keys, port }: Attackable,
   alter: Alteration['of'],
-  fin = false,
+  { answered, fin = false }: { answered: boolean; fin?: boolean },
 ): Promise<{ client: Sighting; target: Sighting }> {
   const witness = await startWitness();
   const request = requestTo(scheme.method, keys.client, witness.port);
@@ -77,9 +80,12 @@ async function attack(
   client.write(flight);
   const target = await witness.next();
   await nextBytes(target);
-  target.write('an answer');
-  const answer = await nextBytes(client);
-  expect(String(opened(request.opener(), answer))).toBe('an answer');
+  let answer: Buffer = randomBytes(200);
+  if (answered) {
+    target.write('an answer');
+    answer = await nextBytes(client);
+    expect(String(opened(request.opener(), answer))).toBe('an answer');
+  }
 
   const altered = alter(request.seal('two'), request.seal('three'), flight, answer);
   if (fin) client.end(altered);
