@@ -1,4 +1,5 @@
-import { METHOD_NAMES } from '@podsocks/shared/crypto/methods';
+import { choicesFor } from '@podsocks/shared/crypto/backend-fixtures';
+import { METHODS } from '@podsocks/shared/crypto/methods';
 import { describe, expect, it } from 'vitest';
 import { PseudoRandom, sha256 } from '../support/pseudo-random.ts';
 import { suiteResource } from '../support/suite-resource.ts';
@@ -11,10 +12,8 @@ const echo = suiteResource(() => startEcho(['127.0.0.1', '::1']));
 const digest = suiteResource(() => startDigest());
 const banner = suiteResource(() => startBanner());
 
-const CASES = METHOD_NAMES.flatMap(method =>
-  (method.startsWith('xchacha20') ? (['auto', 'noble'] as const) : (['auto', 'node', 'noble'] as const)).map(
-    cryptoBackend => ({ method, cryptoBackend }),
-  ),
+const CASES = METHODS.flatMap(method =>
+  choicesFor(method).map(cryptoBackend => ({ method: method.name, cryptoBackend })),
 );
 
 describe.each(CASES)('$method with --crypto-backend $cryptoBackend', ({ method, cryptoBackend }) => {

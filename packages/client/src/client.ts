@@ -1,3 +1,4 @@
+import { describeBackend } from '@podsocks/shared/crypto/backends';
 import { clientStreams } from '@podsocks/shared/crypto/streams';
 import type { Connection } from '@podsocks/shared/net/connection';
 import { connectionBudget, descriptorLimit } from '@podsocks/shared/net/descriptors';
@@ -82,7 +83,12 @@ export async function startClient(config: ClientConfig, { log }: { log: Logger }
   }
 
   log.info(
-    { server: formatTarget(server), method: method.name, cryptoBackend: services.backend.name, maxConnections },
+    {
+      server: formatTarget(server),
+      method: method.name,
+      cryptoBackend: describeBackend(services.backend),
+      maxConnections,
+    },
     `SOCKS5 on ${listener.addresses.map(formatTarget).join(', ')}`,
   );
   return {

@@ -1,3 +1,4 @@
+import { describeBackend } from '@podsocks/shared/crypto/backends';
 import { serverStreams } from '@podsocks/shared/crypto/streams';
 import type { Connection } from '@podsocks/shared/net/connection';
 import { connectionBudget, descriptorLimit } from '@podsocks/shared/net/descriptors';
@@ -91,7 +92,12 @@ export async function startServer(config: ServerConfig, { log }: { log: Logger }
   }
 
   log.info(
-    { method: method.name, users: config.users.length, cryptoBackend: services.backend.name, maxConnections },
+    {
+      method: method.name,
+      users: config.users.length,
+      cryptoBackend: describeBackend(services.backend),
+      maxConnections,
+    },
     `listening on ${listener.addresses.map(formatTarget).join(', ')}`,
   );
   return {

@@ -2,13 +2,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { PodsocksError } from '../runtime/errors.ts';
 import type { AeadBackend } from './aead.ts';
+import { nativeAbsence, nativeBackend } from './aead-native.ts';
 import { nobleBackend } from './aead-noble.ts';
 import { nodeBackend } from './aead-node.ts';
-import { backendFor } from './backends.ts';
+import { BACKENDS, backendFor, describeBackend } from './backends.ts';
 import { type Aead, METHODS, methodNamed, TAG_BYTES } from './methods.ts';
 import { incrementNonce } from './nonce.ts';
 
-const BACKENDS: readonly AeadBackend[] = [nodeBackend, nobleBackend];
 const AEADS = [...new Map(METHODS.map(method => [method.aead, method])).values()];
 const GUARD = 0xee;
 
@@ -80,7 +80,9 @@ describe.each(AEADS)('$aead', ({ aead, keyBytes }) => {
 
 describe('the choice of a backend', () => {
   it('is the fastest that can do the method', () => {
-    expect(backendFor(methodNamed('aes-256-gcm'), 'auto')).toBe(nodeBackend);
+    const fastest = nativeAbsence === undefined ? nativeBackend : nodeBackend;
+    expect(backendFor(methodNamed('aes-256-gcm'), 'auto')).toBe(fastest);
+    expect(describeBackend(fastest)).toMatch(nativeAbsence === undefined ? /^native$/ : /^node \(native addon /);
     expect(backendFor(methodNamed('xchacha20-ietf-poly1305'), 'auto')).toBe(nobleBackend);
     expect(backendFor(methodNamed('aes-256-gcm'), 'noble')).toBe(nobleBackend);
   });

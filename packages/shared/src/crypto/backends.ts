@@ -1,15 +1,16 @@
 import { PodsocksError } from '../runtime/errors.ts';
 import type { AeadBackend } from './aead.ts';
+import { nativeAbsence, nativeBackend } from './aead-native.ts';
 import { nobleBackend } from './aead-noble.ts';
 import { nodeBackend } from './aead-node.ts';
 import type { Method } from './methods.ts';
 
 /** What `--crypto-backend` takes. */
-export const BACKEND_CHOICES = ['auto', 'node', 'noble'] as const;
+export const BACKEND_CHOICES = ['auto', 'native', 'node', 'noble'] as const;
 export type BackendChoice = (typeof BACKEND_CHOICES)[number];
 
 /** Fastest first. */
-const BACKENDS: readonly AeadBackend[] = [nodeBackend, nobleBackend];
+export const BACKENDS: readonly AeadBackend[] = [nativeBackend, nodeBackend, nobleBackend];
 
 /**
  * The backend for a method, chosen once at start: the fastest that supports it, or the one asked for.
@@ -19,6 +20,12 @@ const BACKENDS: readonly AeadBackend[] = [nodeBackend, nobleBackend];
 export function backendFor(method: Method, choice: BackendChoice): AeadBackend {
   if (choice === 'auto') return BACKENDS.find(backend => backend.supports(method.aead))!;
   const backend = BACKENDS.find(candidate => candidate.name === choice)!;
+  if (backend === nativeBackend && nativeAbsence !== undefined) {
+    throw new PodsocksError(
+      'ERR_CONFIG',
+      `there is no native crypto backend (${nativeAbsence}); run: npm run build:native, or use --crypto-backend auto`,
+    );
+  }
   if (!backend.supports(method.aead)) {
     throw new PodsocksError(
       'ERR_CONFIG',
@@ -26,4 +33,9 @@ export function backendFor(method: Method, choice: BackendChoice): AeadBackend {
     );
   }
   return backend;
+}
+
+/** What a log says of the choice: `node (native addon not built: there is no C compiler …)`. */
+export function describeBackend({ name }: AeadBackend): string {
+  return name === 'node' && nativeAbsence !== undefined ? `${name} (native addon ${nativeAbsence})` : name;
 }

@@ -1,0 +1,31 @@
+/** Compiles src/aead.c with the machine's C compiler. */
+import { spawnSync } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const SOURCE = fileURLToPath(new URL('src/aead.c', import.meta.url));
+const HEADERS = dirname(createRequire(import.meta.url).resolve('node-api-headers/include/node_api.h'));
+
+/** How to make a module whose undefined symbols are those of the `node` that loads it, and are looked for when it does. */
+const LINK = {
+  linux: ['-shared', '-fPIC', '-Wl,-z,now'],
+  darwin: ['-bundle', '-undefined', 'dynamic_lookup', '-Wl,-bind_at_load'],
+};
+
+/**
+ * @param output the path of the module.
+ * @param flags further flags of the compiler.
+ * @returns undefined, or in words why there is no module.
+ */
+export function compile(output, flags = []) {
+  const link = LINK[process.platform];
+  if (link === undefined) return `it is not built on ${process.platform}`;
+  const compiler = [process.env.CC, 'cc', 'gcc', 'clang'].find(
+    name => name && spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0,
+  );
+  if (compiler === undefined) return 'there is no C compiler (cc, gcc or clang); install one, or set CC';
+  const args = ['-std=c11', '-O2', '-Wall', '-Wextra', '-fvisibility=hidden', ...link, ...flags, '-I', HEADERS];
+  const { status, stderr } = spawnSync(compiler, [...args, '-o', output, SOURCE], { encoding: 'utf8' });
+  return status === 0 ? undefined : `${compiler} failed: ${stderr.trim()}`;
+}

@@ -1,0 +1,281 @@
+/*
+ * AEAD contexts for podsocks, over Node-API and the OpenSSL that the `node` binary itself carries and exports: nothing to
+ * link and nothing to ship. One context keeps its EVP_CIPHER_CTX alive and only sets the nonce, which is what makes it
+ * several times faster than node:crypto, where every operation makes a cipher object anew.
+ *
+ * The functions of OpenSSL that are used are declared here, as OpenSSL 1.1 and 3 document them: Node's own headers for
+ * them would have to be downloaded.
+ */
+#define NAPI_VERSION 8
+#include <node_api.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct evp_cipher_st EVP_CIPHER;
+typedef struct evp_cipher_ctx_st EVP_CIPHER_CTX;
+extern const EVP_CIPHER *EVP_aes_128_gcm(void);
+extern const EVP_CIPHER *EVP_aes_192_gcm(void);
+extern const EVP_CIPHER *EVP_aes_256_gcm(void);
+extern const EVP_CIPHER *EVP_chacha20_poly1305(void);
+extern EVP_CIPHER_CTX *EVP_CIPHER_CTX_new(void);
+extern void EVP_CIPHER_CTX_free(EVP_CIPHER_CTX *ctx);
+extern int EVP_CIPHER_CTX_ctrl(EVP_CIPHER_CTX *ctx, int type, int arg, void *ptr);
+extern int EVP_CipherInit_ex(EVP_CIPHER_CTX *ctx, const EVP_CIPHER *cipher, void *engine, const unsigned char *key,
+                             const unsigned char *iv, int enc);
+extern int EVP_CipherUpdate(EVP_CIPHER_CTX *ctx, unsigned char *out, int *out_length, const unsigned char *in, int in_length);
+extern int EVP_CipherFinal_ex(EVP_CIPHER_CTX *ctx, unsigned char *out, int *out_length);
+extern void OPENSSL_cleanse(void *memory, size_t length);
+extern void ERR_clear_error(void);
+
+enum {
+  CTRL_GET_TAG = 0x10, /* EVP_CTRL_AEAD_GET_TAG */
+  CTRL_SET_TAG = 0x11, /* EVP_CTRL_AEAD_SET_TAG */
+  OPEN = 0,            /* the `enc` of EVP_CipherInit_ex */
+  SEAL = 1,
+  TAG_BYTES = 16,
+  NONCE_BYTES = 12,
+  MAX_KEY_BYTES = 32,
+  MAX_LENGTH = 0x7fffffff - TAG_BYTES, /* EVP_CipherUpdate counts in int */
+};
+
+/* What V8's collector should believe that a context weighs; an EVP context of GCM takes about this. */
+#define CONTEXT_WEIGHT 1024
+
+struct primitive {
+  const char *name;
+  const EVP_CIPHER *(*cipher)(void);
+  size_t key_bytes;
+};
+
+static const struct primitive PRIMITIVES[] = {
+    {"aes-128-gcm", EVP_aes_128_gcm, 16},
+    {"aes-192-gcm", EVP_aes_192_gcm, 24},
+    {"aes-256-gcm", EVP_aes_256_gcm, 32},
+    {"chacha20-poly1305", EVP_chacha20_poly1305, 32},
+};
+
+struct context {
+  const struct primitive *primitive;
+  bool closed;
+  unsigned char key[MAX_KEY_BYTES];
+  unsigned char nonce[NONCE_BYTES];
+  /* By direction; made when first used, which for the streams of a tunnel is one of the two. */
+  EVP_CIPHER_CTX *evp[2];
+};
+
+/* Where a JavaScript view lies, and how long it is. */
+struct view {
+  unsigned char *data;
+  size_t length;
+};
+
+static void forget(struct context *context) {
+  for (int direction = 0; direction < 2; direction++) {
+    EVP_CIPHER_CTX_free(context->evp[direction]); /* wipes its key schedule */
+    context->evp[direction] = NULL;
+  }
+  OPENSSL_cleanse(context->key, sizeof context->key);
+  context->closed = true;
+}
+
+static void finalize(napi_env env, void *data, void *hint) {
+  (void)hint;
+  int64_t ignored;
+  forget(data);
+  free(data);
+  napi_adjust_external_memory(env, -CONTEXT_WEIGHT, &ignored);
+}
+
+static napi_value misuse(napi_env env, const char *message) {
+  napi_throw_range_error(env, "ERR_ARGUMENT", message);
+  return NULL;
+}
+
+static bool read_view(napi_env env, napi_value value, struct view *view) {
+  napi_typedarray_type type;
+  void *data;
+  bool is_typed_array = false;
+  if (napi_is_typedarray(env, value, &is_typed_array) != napi_ok || !is_typed_array) return false;
+  if (napi_get_typedarray_info(env, value, &type, &view->length, &data, NULL, NULL) != napi_ok) return false;
+  view->data = data;
+  return type == napi_uint8_array;
+}
+
+/* A whole number that is no larger than `most`. */
+static bool read_size(napi_env env, napi_value value, size_t most, size_t *size) {
+  double number;
+  if (napi_get_value_double(env, value, &number) != napi_ok) return false;
+  if (!(number >= 0 && number <= (double)most)) return false; /* NaN fails both */
+  *size = (size_t)number;
+  return (double)*size == number;
+}
+
+static napi_value construct(napi_env env, napi_callback_info info) {
+  size_t count = 2;
+  napi_value arguments[2], self, target;
+  if (napi_get_cb_info(env, info, &count, arguments, &self, NULL) != napi_ok) return NULL;
+  if (napi_get_new_target(env, info, &target) != napi_ok || target == NULL) return misuse(env, "AeadContext needs new");
+  char name[32];
+  size_t name_length;
+  if (count < 2 || napi_get_value_string_utf8(env, arguments[0], name, sizeof name, &name_length) != napi_ok)
+    return misuse(env, "the name of the AEAD has to be a string");
+  const struct primitive *primitive = NULL;
+  for (size_t index = 0; index < sizeof PRIMITIVES / sizeof *PRIMITIVES; index++)
+    if (strcmp(name, PRIMITIVES[index].name) == 0) primitive = &PRIMITIVES[index];
+  if (primitive == NULL) return misuse(env, "there is no AEAD of this name");
+  struct view key;
+  if (!read_view(env, arguments[1], &key) || key.length != primitive->key_bytes)
+    return misuse(env, "the key has to be a Uint8Array as long as the AEAD needs it");
+
+  struct context *context = calloc(1, sizeof *context);
+  if (context == NULL) return misuse(env, "out of memory");
+  context->primitive = primitive;
+  memcpy(context->key, key.data, key.length);
+  if (napi_wrap(env, self, context, finalize, NULL, NULL) != napi_ok) {
+    forget(context);
+    free(context);
+    return misuse(env, "the context cannot be made");
+  }
+  int64_t ignored;
+  napi_adjust_external_memory(env, CONTEXT_WEIGHT, &ignored);
+  return self;
+}
+
+static struct context *context_of(napi_env env, napi_value self) {
+  void *context;
+  if (napi_unwrap(env, self, &context) != napi_ok) return NULL;
+  return context;
+}
+
+/* The EVP context of a direction, with the nonce set; NULL when OpenSSL refuses, as FIPS mode does with ChaCha20. */
+static EVP_CIPHER_CTX *evp_for(struct context *context, int direction) {
+  EVP_CIPHER_CTX *evp = context->evp[direction];
+  if (evp != NULL) return EVP_CipherInit_ex(evp, NULL, NULL, NULL, context->nonce, direction) == 1 ? evp : NULL;
+  evp = EVP_CIPHER_CTX_new();
+  if (evp == NULL) return NULL;
+  if (EVP_CipherInit_ex(evp, context->primitive->cipher(), NULL, context->key, context->nonce, direction) != 1) {
+    EVP_CIPHER_CTX_free(evp);
+    return NULL;
+  }
+  return context->evp[direction] = evp;
+}
+
+static void count_up(struct context *context) {
+  for (int at = 0; at < NONCE_BYTES; at++)
+    if (++context->nonce[at] != 0) return;
+}
+
+struct operation {
+  struct context *context;
+  unsigned char *out;
+  const unsigned char *in;
+  size_t length;
+};
+
+/* (out, outAt, input, inputAt, length): reads and checks all of it. The tag is in `out` for SEAL and in `input` for OPEN. */
+static bool read_operation(napi_env env, napi_callback_info info, int direction, struct operation *operation) {
+  size_t count = 5, out_at, in_at;
+  napi_value arguments[5], self;
+  struct view out, in;
+  if (napi_get_cb_info(env, info, &count, arguments, &self, NULL) != napi_ok) return false;
+  if (count < 5) return misuse(env, "five arguments are needed: out, outAt, input, inputAt, length"), false;
+  operation->context = context_of(env, self);
+  if (operation->context == NULL) return misuse(env, "this is no AeadContext"), false;
+  if (operation->context->closed) return misuse(env, "the AeadContext is closed"), false;
+  if (!read_view(env, arguments[0], &out)) return misuse(env, "out has to be a Uint8Array"), false;
+  if (!read_view(env, arguments[2], &in)) return misuse(env, "input has to be a Uint8Array"), false;
+  if (!read_size(env, arguments[4], MAX_LENGTH, &operation->length)) return misuse(env, "length is no size"), false;
+  size_t out_length = operation->length + (direction == SEAL ? TAG_BYTES : 0);
+  size_t in_length = operation->length + (direction == SEAL ? 0 : TAG_BYTES);
+  if (!read_size(env, arguments[1], out.length, &out_at) || out.length - out_at < out_length)
+    return misuse(env, "outAt and length go beyond out"), false;
+  if (!read_size(env, arguments[3], in.length, &in_at) || in.length - in_at < in_length)
+    return misuse(env, "inputAt and length go beyond input"), false;
+  operation->out = out.data + out_at;
+  operation->in = in.data + in_at;
+  /* Checked by value, for the two may lie in different objects over the same memory. */
+  if (operation->out < operation->in + in_length && operation->in < operation->out + out_length)
+    return misuse(env, "out and input overlap"), false;
+  return true;
+}
+
+static napi_value seal(napi_env env, napi_callback_info info) {
+  struct operation operation;
+  if (!read_operation(env, info, SEAL, &operation)) return NULL;
+  EVP_CIPHER_CTX *evp = evp_for(operation.context, SEAL);
+  int written = 0, rest = 0;
+  unsigned char nothing[TAG_BYTES];
+  bool sealed = evp != NULL &&
+                (operation.length == 0 ||
+                 EVP_CipherUpdate(evp, operation.out, &written, operation.in, (int)operation.length) == 1) &&
+                EVP_CipherFinal_ex(evp, nothing, &rest) == 1 &&
+                EVP_CIPHER_CTX_ctrl(evp, CTRL_GET_TAG, TAG_BYTES, operation.out + operation.length) == 1;
+  if (!sealed) {
+    ERR_clear_error();
+    return misuse(env, "OpenSSL refuses to seal");
+  }
+  count_up(operation.context);
+  return NULL;
+}
+
+static napi_value open_(napi_env env, napi_callback_info info) {
+  struct operation operation;
+  if (!read_operation(env, info, OPEN, &operation)) return NULL;
+  EVP_CIPHER_CTX *evp = evp_for(operation.context, OPEN);
+  int written = 0, rest = 0;
+  unsigned char nothing[TAG_BYTES], tag[TAG_BYTES];
+  memcpy(tag, operation.in + operation.length, TAG_BYTES);
+  bool ready = evp != NULL && EVP_CIPHER_CTX_ctrl(evp, CTRL_SET_TAG, TAG_BYTES, tag) == 1 &&
+               (operation.length == 0 ||
+                EVP_CipherUpdate(evp, operation.out, &written, operation.in, (int)operation.length) == 1);
+  if (!ready) {
+    ERR_clear_error();
+    return misuse(env, "OpenSSL refuses to open");
+  }
+  /* The only failure left is a tag that does not match; OpenSSL's queue of errors must not keep it for somebody else. */
+  bool authentic = EVP_CipherFinal_ex(evp, nothing, &rest) == 1;
+  if (authentic) count_up(operation.context);
+  else ERR_clear_error();
+  napi_value result;
+  return napi_get_boolean(env, authentic, &result) == napi_ok ? result : NULL;
+}
+
+static napi_value set_nonce(napi_env env, napi_callback_info info) {
+  size_t count = 1;
+  napi_value argument, self;
+  struct view nonce;
+  if (napi_get_cb_info(env, info, &count, &argument, &self, NULL) != napi_ok) return NULL;
+  struct context *context = context_of(env, self);
+  if (context == NULL) return misuse(env, "this is no AeadContext");
+  if (context->closed) return misuse(env, "the AeadContext is closed");
+  if (count < 1 || !read_view(env, argument, &nonce) || nonce.length != NONCE_BYTES)
+    return misuse(env, "the nonce has to be a Uint8Array of 12 bytes");
+  memcpy(context->nonce, nonce.data, NONCE_BYTES);
+  return NULL;
+}
+
+static napi_value close_(napi_env env, napi_callback_info info) {
+  napi_value self;
+  if (napi_get_cb_info(env, info, NULL, NULL, &self, NULL) != napi_ok) return NULL;
+  struct context *context = context_of(env, self);
+  if (context == NULL) return misuse(env, "this is no AeadContext");
+  if (!context->closed) forget(context);
+  return NULL;
+}
+
+NAPI_MODULE_INIT() {
+  const napi_property_descriptor methods[] = {
+      {"seal", NULL, seal, NULL, NULL, NULL, napi_default_method, NULL},
+      {"open", NULL, open_, NULL, NULL, NULL, napi_default_method, NULL},
+      {"setNonce", NULL, set_nonce, NULL, NULL, NULL, napi_default_method, NULL},
+      {"close", NULL, close_, NULL, NULL, NULL, napi_default_method, NULL},
+  };
+  napi_value constructor;
+  if (napi_define_class(env, "AeadContext", NAPI_AUTO_LENGTH, construct, NULL, sizeof methods / sizeof *methods, methods,
+                        &constructor) != napi_ok ||
+      napi_set_named_property(env, exports, "AeadContext", constructor) != napi_ok)
+    return NULL;
+  return exports;
+}
