@@ -40,14 +40,14 @@ function start(script: string, args: readonly string[], password: string): Child
   });
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = await listen(() => {});
   const { port } = server.address() as AddressInfo;
   server.close();
   return port;
 }
 
-async function listening(port: number): Promise<void> {
+export async function listening(port: number): Promise<void> {
   for (let attempt = 0; attempt < 100; attempt++) {
     const socket = connect({ host: '127.0.0.1', port });
     const connected = await once(socket, 'connect').then(
