@@ -8,7 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connectThrough, listen, type Pair, read, residentBytes, startPair } from './programs.ts';
+import { connectThrough, listen, type Pair, read, residentBytes, sending, startPair } from './programs.ts';
 
 const METHOD = '2022-blake3-aes-256-gcm';
 const CONNECTIONS = 2000;
@@ -62,19 +62,7 @@ async function idleConnections(pair: Pair): Promise<void> {
 
 /** A target that sends 1 GiB to a reader that reads half of it, stops for 10 s, and reads the rest. */
 async function stoppedReader(pair: Pair): Promise<void> {
-  const block = randomBytes(1 << 20);
-  const source = await listen(socket => {
-    let sent = 0;
-    const send = () => {
-      while (sent < TRANSFER_BYTES) {
-        sent += block.length;
-        if (!socket.write(block)) return;
-      }
-      socket.end();
-    };
-    socket.on('drain', send);
-    send();
-  });
+  const source = await listen(sending(TRANSFER_BYTES));
   const { port } = source.address() as AddressInfo;
 
   const transfer = async (stop: boolean) => {

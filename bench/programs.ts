@@ -72,6 +72,23 @@ export async function listen(onConnection: (socket: Socket) => void): Promise<Se
   return server;
 }
 
+/** What a target does that sends so many bytes, in whole MiB, as fast as they are taken, and ends. */
+export function sending(bytes: number): (socket: Socket) => void {
+  const block = Buffer.alloc(1 << 20, 7);
+  return socket => {
+    let sent = 0;
+    const send = () => {
+      while (sent < bytes) {
+        sent += block.length;
+        if (!socket.write(block)) return;
+      }
+      socket.end();
+    };
+    socket.on('drain', send);
+    send();
+  };
+}
+
 /** A connection to a port of loopback through a SOCKS5 port. */
 export async function connectThrough(socksPort: number, port: number): Promise<Socket> {
   const socket = connect({ host: '127.0.0.1', port: socksPort, noDelay: true });

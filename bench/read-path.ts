@@ -5,8 +5,9 @@
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type NetConnectOpts } from 'node:net';
+import { type AddressInfo, connect, type NetConnectOpts } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { listen, sending } from './programs.ts';
 
 const BYTES = 4e9;
 const ROUNDS = 5;
@@ -22,22 +23,7 @@ const WAYS: readonly { name: string; options: Partial<NetConnectOpts> }[] = [
 
 /** The source, in a process of its own, so that its work is not counted. */
 async function serve(): Promise<void> {
-  const block = Buffer.alloc(1 << 20, 7);
-  const server = createServer(socket => {
-    let sent = 0;
-    const send = () => {
-      while (sent < BYTES) {
-        sent += block.length;
-        if (!socket.write(block)) return;
-      }
-      socket.end();
-    };
-    socket.on('drain', send);
-    socket.on('error', () => {});
-    send();
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  const server = await listen(sending(BYTES));
   process.send!((server.address() as AddressInfo).port);
   await once(process, 'disconnect');
   server.close();

@@ -10,7 +10,7 @@ import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { nativeAbsence } from '@podsocks/shared/crypto/aead-native';
-import { connectThrough, freePort, listen, listening, type Pair, startPair } from './programs.ts';
+import { connectThrough, freePort, listen, listening, type Pair, sending, startPair } from './programs.ts';
 
 const BYTES = 2 ** 30;
 const ROUNDS = 5;
@@ -86,19 +86,7 @@ const contestants: Contestant[] = [
   ...(libevFolder ? [{ name: 'shadowsocks-libev, aes-256-gcm', start: () => startLibev(libevFolder) }] : []),
 ];
 
-const block = Buffer.alloc(1 << 20, 5);
-const source = await listen(socket => {
-  let sent = 0;
-  const send = () => {
-    while (sent < BYTES) {
-      sent += block.length;
-      if (!socket.write(block)) return;
-    }
-    socket.end();
-  };
-  socket.on('drain', send);
-  send();
-});
+const source = await listen(sending(BYTES));
 const { port } = source.address() as AddressInfo;
 const results = contestants.map(() => [] as number[][]);
 for (let round = 0; round < ROUNDS; round++) {
