@@ -85,6 +85,9 @@ describe('targets from text', () => {
     ['010.0.0.1', 'name', '010.0.0.1'],
     ['10.1', 'name', '10.1'],
     ['Web.Default', 'name', 'Web.Default'],
+    ['[web]', 'name', '[web]'],
+    ['[]', 'name', '[]'],
+    ['[10.0.0.1]', 'name', '[10.0.0.1]'],
   ])('%s is %s', (text, type, host) => {
     expect(targetOf(text, 1)).toEqual({ type, host, port: 1 });
   });

@@ -99,12 +99,12 @@ export function encodeAddress(out: Uint8Array, at: number, target: Target): numb
 
 /** A target from text, as a user writes it: the type follows from the host. Brackets around IPv6 are allowed. */
 export function targetOf(host: string, port: number): Target {
+  if (ipaddr.IPv4.isValidFourPartDecimal(host)) return { type: 'ipv4', host, port };
   const bare = host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host;
-  if (ipaddr.IPv4.isValidFourPartDecimal(bare)) return { type: 'ipv4', host: bare, port };
   if (bare.includes(':') && ipaddr.IPv6.isValid(bare) && !bare.includes('%')) {
     return { type: 'ipv6', host: ipaddr.IPv6.parse(bare).toRFC5952String(), port };
   }
-  return { type: 'name', host: bare, port };
+  return { type: 'name', host, port };
 }
 
 /** `host:port`, with brackets around IPv6. */
