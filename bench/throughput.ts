@@ -78,7 +78,7 @@ async function measure(pair: Pair, port: number): Promise<number[]> {
 }
 
 const contestants: Contestant[] = [
-  ...(nativeAbsence === undefined
+  ...(nativeAbsence() === undefined
     ? [podsocks('2022-blake3-aes-256-gcm', 'native'), podsocks('aes-256-gcm', 'native')]
     : []),
   podsocks('2022-blake3-aes-256-gcm', 'node'),
@@ -103,7 +103,7 @@ for (let round = 0; round < ROUNDS; round++) {
 source.close();
 
 console.log(`Node ${process.version}; medians of ${ROUNDS} (least … most)`);
-if (nativeAbsence !== undefined) console.log(`no native addon: ${nativeAbsence}`);
+if (nativeAbsence() !== undefined) console.log(`no native addon: ${nativeAbsence()}`);
 const column = (runs: number[][], at: number) => {
   const sorted = runs.map(run => run[at]!).sort((a, b) => a - b);
   return `${sorted[Math.floor(ROUNDS / 2)]!.toFixed(2)} (${sorted[0]!.toFixed(2)} … ${sorted.at(-1)!.toFixed(2)})`;

@@ -21,11 +21,14 @@ const LINK = {
 export function compile(output, flags = []) {
   const link = LINK[process.platform];
   if (link === undefined) return `it is not built on ${process.platform}`;
-  const compiler = [process.env.CC, 'cc', 'gcc', 'clang'].find(
-    name => name && spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0,
-  );
-  if (compiler === undefined) return 'there is no C compiler (cc, gcc or clang); install one, or set CC';
+  const candidates = process.env.CC ? [process.env.CC] : ['cc', 'gcc', 'clang'];
+  const compiler = candidates.find(name => spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0);
+  if (compiler === undefined) {
+    return process.env.CC
+      ? `CC is set to ${process.env.CC}, which does not run; it has to be one command`
+      : 'there is no C compiler (cc, gcc or clang); install one, or set CC';
+  }
   const args = ['-std=c11', '-O2', '-Wall', '-Wextra', '-fvisibility=hidden', ...link, ...flags, '-I', HEADERS];
-  const { status, stderr } = spawnSync(compiler, [...args, '-o', output, SOURCE], { encoding: 'utf8' });
-  return status === 0 ? undefined : `${compiler} failed: ${stderr.trim()}`;
+  const { status, signal, stderr, error } = spawnSync(compiler, [...args, '-o', output, SOURCE], { encoding: 'utf8' });
+  return status === 0 ? undefined : `${compiler} failed: ${error?.message ?? (stderr.trim() || signal || status)}`;
 }

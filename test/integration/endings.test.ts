@@ -59,6 +59,19 @@ describe('how a connection ends', () => {
     expect(await ending(socket)).toBe('rst');
   });
 
+  it('a reset right behind data is not taken for an end', async () => {
+    const target = await listen(socket =>
+      socket.once('data', () => socket.write(Buffer.alloc(100_000), () => socket.resetAndDestroy())),
+    );
+    const pair = await startPair();
+    const ends = Array.from({ length: 30 }, async () => {
+      const socket = await socks(pair.socksPort, target.port);
+      socket.write('hello');
+      return ending(socket);
+    });
+    expect(new Set(await Promise.all(ends))).toEqual(new Set(['rst']));
+  });
+
   it('a reset of the client is one for the target', async () => {
     const target = await listen(() => {});
     const pair = await startPair();

@@ -33,12 +33,13 @@ export async function startClient(config: ClientConfig, { log }: { log: Logger }
     log.warn({ count }, `the server cannot be reached: ${error.message}`),
   );
 
-  const listener = await Listener.listen({
+  const listener = new Listener({
     ...config,
     maxConnections,
     log,
     accept: (connection, client) => void serve(connection, client),
   });
+  await listener.listen();
 
   /** The main path: accept, dial the server, reply, relay. */
   async function serve(connection: Connection, client: string): Promise<void> {
@@ -86,13 +87,14 @@ export async function startClient(config: ClientConfig, { log }: { log: Logger }
     {
       server: formatTarget(server),
       method: method.name,
-      cryptoBackend: describeBackend(services.backend),
+      cryptoBackend: describeBackend(services.backend, config.cryptoBackend),
       maxConnections,
     },
     `SOCKS5 on ${listener.addresses.map(formatTarget).join(', ')}`,
   );
+  const { addresses } = listener;
   return {
-    addresses: listener.addresses,
+    addresses,
     drain: () => listener.drain(config.drainTimeout),
     close: async () => listener.close(),
   };

@@ -123,7 +123,7 @@ static napi_value construct(napi_env env, napi_callback_info info) {
     return misuse(env, "the name of the AEAD has to be a string");
   const struct primitive *primitive = NULL;
   for (size_t index = 0; index < sizeof PRIMITIVES / sizeof *PRIMITIVES; index++)
-    if (strcmp(name, PRIMITIVES[index].name) == 0) primitive = &PRIMITIVES[index];
+    if (strlen(name) == name_length && strcmp(name, PRIMITIVES[index].name) == 0) primitive = &PRIMITIVES[index];
   if (primitive == NULL) return misuse(env, "there is no AEAD of this name");
   struct view key;
   if (!read_view(env, arguments[1], &key) || key.length != primitive->key_bytes)
@@ -213,6 +213,9 @@ static napi_value seal(napi_env env, napi_callback_info info) {
                 EVP_CipherFinal_ex(evp, nothing, &rest) == 1 &&
                 EVP_CIPHER_CTX_ctrl(evp, CTRL_GET_TAG, TAG_BYTES, operation.out + operation.length) == 1;
   if (!sealed) {
+    /* The nonce may have been used: the context must not seal anything else under it. */
+    OPENSSL_cleanse(operation.out, operation.length + TAG_BYTES);
+    forget(operation.context);
     ERR_clear_error();
     return misuse(env, "OpenSSL refuses to seal");
   }
@@ -236,8 +239,12 @@ static napi_value open_(napi_env env, napi_callback_info info) {
   }
   /* The only failure left is a tag that does not match; OpenSSL's queue of errors must not keep it for somebody else. */
   bool authentic = EVP_CipherFinal_ex(evp, nothing, &rest) == 1;
-  if (authentic) count_up(operation.context);
-  else ERR_clear_error();
+  if (authentic) {
+    count_up(operation.context);
+  } else {
+    OPENSSL_cleanse(operation.out, operation.length); /* nobody shall use what is not authentic */
+    ERR_clear_error();
+  }
   napi_value result;
   return napi_get_boolean(env, authentic, &result) == napi_ok ? result : NULL;
 }

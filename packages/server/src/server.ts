@@ -34,12 +34,13 @@ export async function startServer(config: ServerConfig, { log }: { log: Logger }
     (count, { client, error }) => log.warn({ count, client, code: error.code }, `refused: ${error.message}`),
   );
 
-  const listener = await Listener.listen({
+  const listener = new Listener({
     ...config,
     maxConnections,
     log,
     accept: (connection, client) => void serve(connection, client),
   });
+  await listener.listen();
 
   /** The main path: authenticate, dial, relay. */
   async function serve(connection: Connection, client: string): Promise<void> {
@@ -78,7 +79,8 @@ export async function startServer(config: ServerConfig, { log }: { log: Logger }
 
   /** A stream that failed after its request was accepted. Of an answer that has begun, the end must not look like one. */
   function absorbLater(connection: Connection): void {
-    connection.incomplete = connection.socket.bytesWritten > 0;
+    const { bytesWritten, writableEnded } = connection.socket;
+    connection.incomplete = bytesWritten > 0 && !writableEnded;
     listener.expel(connection);
     absorb(connection);
   }
@@ -95,13 +97,14 @@ export async function startServer(config: ServerConfig, { log }: { log: Logger }
     {
       method: method.name,
       users: config.users.length,
-      cryptoBackend: describeBackend(services.backend),
+      cryptoBackend: describeBackend(services.backend, config.cryptoBackend),
       maxConnections,
     },
     `listening on ${listener.addresses.map(formatTarget).join(', ')}`,
   );
+  const { addresses } = listener;
   return {
-    addresses: listener.addresses,
+    addresses,
     drain: () => listener.drain(config.drainTimeout),
     close: async () => listener.close(),
   };

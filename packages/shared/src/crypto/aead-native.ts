@@ -1,17 +1,27 @@
 import { loadAddon } from '@podsocks/native/addon';
 import type { AeadBackend } from './aead.ts';
 
-const loaded = loadAddon();
+let loaded: ReturnType<typeof loadAddon> | undefined;
+
+/** Loaded when it is asked for, and not at all under `--crypto-backend node`. */
+function load(): ReturnType<typeof loadAddon> {
+  loaded ??= loadAddon();
+  return loaded;
+}
 
 /** Why there is no native backend, in words for a log; undefined when there is one. */
-export const nativeAbsence = 'reason' in loaded ? loaded.reason : undefined;
+export function nativeAbsence(): string | undefined {
+  const outcome = load();
+  return 'reason' in outcome ? outcome.reason : undefined;
+}
 
 /** The addon of packages/native, whose contexts are what the contract asks for. It has no XChaCha20. */
 export const nativeBackend: AeadBackend = {
   name: 'native',
-  supports: aead => 'addon' in loaded && aead !== 'xchacha20-poly1305',
+  supports: aead => aead !== 'xchacha20-poly1305' && nativeAbsence() === undefined,
   create(aead, key) {
-    if (!('addon' in loaded)) throw new TypeError(`there is no native addon: ${loaded.reason}`);
-    return new loaded.addon.AeadContext(aead, key);
+    const outcome = load();
+    if ('reason' in outcome) throw new TypeError(`there is no native addon: ${outcome.reason}`);
+    return new outcome.addon.AeadContext(aead, key);
   },
 };

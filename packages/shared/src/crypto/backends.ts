@@ -20,10 +20,11 @@ export const BACKENDS: readonly AeadBackend[] = [nativeBackend, nodeBackend, nob
 export function backendFor(method: Method, choice: BackendChoice): AeadBackend {
   if (choice === 'auto') return BACKENDS.find(backend => backend.supports(method.aead))!;
   const backend = BACKENDS.find(candidate => candidate.name === choice)!;
-  if (backend === nativeBackend && nativeAbsence !== undefined) {
+  const absence = choice === 'native' ? nativeAbsence() : undefined;
+  if (absence !== undefined) {
     throw new PodsocksError(
       'ERR_CONFIG',
-      `there is no native crypto backend (${nativeAbsence}); run: npm run build:native, or use --crypto-backend auto`,
+      `there is no native crypto backend (${absence}); run: npm run build:native, or use --crypto-backend auto`,
     );
   }
   if (!backend.supports(method.aead)) {
@@ -35,7 +36,8 @@ export function backendFor(method: Method, choice: BackendChoice): AeadBackend {
   return backend;
 }
 
-/** What a log says of the choice: `node (native addon not built: there is no C compiler …)`. */
-export function describeBackend({ name }: AeadBackend): string {
-  return name === 'node' && nativeAbsence !== undefined ? `${name} (native addon ${nativeAbsence})` : name;
+/** What a log says of what was chosen: `node (native addon not built: there is no C compiler …)`. */
+export function describeBackend({ name }: AeadBackend, choice: BackendChoice): string {
+  const absence = choice === 'auto' ? nativeAbsence() : undefined;
+  return absence === undefined ? name : `${name} (native addon ${absence})`;
 }

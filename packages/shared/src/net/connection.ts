@@ -61,6 +61,23 @@ export class Connection {
     return connection;
   }
 
+  /**
+   * After 'end': calls `confirmed` if the peer has really ended in order; if it has reset, 'error' follows instead.
+   *
+   * Where a RST comes behind data that was not read yet, libuv sees the hang-up and reports an end without asking the kernel
+   * which it was. Asking once more tells; the answer is there by the next turn of the event loop.
+   */
+  confirmEnd(confirmed: () => void): void {
+    const { socket } = this;
+    (socket as Socket & { _handle: { readStart(): number } | null })._handle?.readStart();
+    // The first comes before the next poll, the second behind it.
+    setImmediate(() =>
+      setImmediate(() => {
+        if (!socket.errored) confirmed();
+      }),
+    );
+  }
+
   /** Ends it: with FIN, or with RST when what was sent is not the whole. */
   close(): void {
     if (this.incomplete) this.reset();

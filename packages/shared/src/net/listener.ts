@@ -39,19 +39,7 @@ export class Listener {
   #stopped = false;
   #onEmpty: (() => void) | undefined;
 
-  /** @throws PodsocksError ERR_LISTEN; then nothing listens. */
-  static async listen(options: ListenerOptions): Promise<Listener> {
-    const listener = new Listener(options);
-    try {
-      for (const endpoint of options.listen) await listener.#bind(endpoint);
-    } catch (error) {
-      listener.close();
-      throw error;
-    }
-    return listener;
-  }
-
-  private constructor(options: ListenerOptions) {
+  constructor(options: ListenerOptions) {
     this.#options = options;
     this.#atCap = atMostEvery(LOG_INTERVAL_MS, (count, client) =>
       options.log.warn(
@@ -60,6 +48,20 @@ export class Listener {
       ),
     );
     this.#timer = setInterval(() => this.#expireStrangers(), Math.min(1000, options.handshakeTimeout / 4)).unref();
+  }
+
+  /**
+   * Listens on all endpoints. Connections are accepted from the first one's moment on.
+   *
+   * @throws PodsocksError ERR_LISTEN; then nothing listens.
+   */
+  async listen(): Promise<void> {
+    try {
+      for (const endpoint of this.#options.listen) await this.#bind(endpoint);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
   }
 
   get addresses(): readonly Endpoint[] {

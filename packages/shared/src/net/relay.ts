@@ -144,7 +144,7 @@ class Relay implements Idling {
     if (first === undefined || this.#up.send(first.buffer, first.length, first.plaintextLength)) client.socket.resume();
     target.socket.resume();
     // What happened while the other side was being dialled.
-    if (client.socket.readableEnded) this.#up.onEnd();
+    if (client.socket.readableEnded) this.#up.onSocketEnd();
     if (client.socket.closed) this.#onClientClose();
     if (target.socket.closed) this.#onTargetClose();
   }
@@ -165,7 +165,7 @@ class Relay implements Idling {
     const { client, absorb } = this.#options;
     this.#endedBy ??= flow === this.#up ? 'client' : 'target';
     if (absorb !== undefined && flow === this.#up && error instanceof PodsocksError) {
-      client.socket.off('error', this.#onClientError).off('close', this.#onClientClose).off('end', flow.onEnd);
+      client.socket.off('error', this.#onClientError).off('close', this.#onClientClose).off('end', flow.onSocketEnd);
       this.#clientOpen = false;
       absorb(client);
     }
@@ -191,11 +191,13 @@ class Relay implements Idling {
 
   readonly #onClientClose = (): void => {
     this.#clientOpen = false;
+    this.#up.onSourceClose();
     this.#closed();
   };
 
   readonly #onTargetClose = (): void => {
     this.#targetOpen = false;
+    this.#down.onSourceClose();
     this.#closed();
   };
 
@@ -231,6 +233,7 @@ class Flow {
   readonly #transform: Transform;
   /** The buffer that the sink's kernel has not taken yet: at most one, and meanwhile the source is not read. */
   #inFlight: Uint8Array | undefined;
+  #refused = false;
 
   constructor(relay: Relay, source: Connection, sink: Connection, transform: Transform) {
     this.#relay = relay;
@@ -238,7 +241,7 @@ class Flow {
     this.#sink = sink;
     this.#transform = transform;
     source.receive = this.#receive;
-    source.socket.on('end', this.onEnd);
+    source.socket.on('end', this.onSocketEnd);
   }
 
   readonly #receive = (input: Uint8Array, length: number): boolean => {
@@ -250,6 +253,7 @@ class Flow {
       written = transform.apply(out, input, length);
     } catch (error) {
       buffers.give(out);
+      this.#refused = true;
       this.#relay.refuse(this, error as Error);
       return true;
     }
@@ -282,10 +286,20 @@ class Flow {
     this.source.socket.resume();
   };
 
-  readonly onEnd = (): void => {
+  readonly onSocketEnd = (): void => this.source.confirmEnd(this.#onEnd);
+
+  /** A source whose other direction is over closes with its end: then there is nobody left to confirm it. */
+  onSourceClose(): void {
+    const { readableEnded, errored } = this.source.socket;
+    if (readableEnded && !errored) this.#onEnd();
+  }
+
+  readonly #onEnd = (): void => {
+    if (this.#refused || this.ended) return;
     try {
       this.#transform.end();
     } catch (error) {
+      this.#refused = true;
       this.#relay.refuse(this, error as Error);
       return;
     }
