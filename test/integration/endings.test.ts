@@ -33,9 +33,13 @@ async function socks(socksPort: number, port: number): Promise<Socket> {
   return socket;
 }
 
+/** Of a plain socket, with the care that Connection.confirmEnd takes: a RST behind unread data is reported as an end. */
 function ending(socket: Socket): Promise<'fin' | 'rst'> {
   return new Promise(resolve => {
-    socket.once('end', () => resolve('fin'));
+    socket.once('end', () => {
+      (socket as Socket & { _handle: { readStart(): number } | null })._handle?.readStart();
+      setImmediate(() => setImmediate(() => resolve('fin'))); // unless the error comes first
+    });
     socket.once('error', () => resolve('rst'));
     socket.resume();
   });
