@@ -16,7 +16,7 @@ import { compile } from './compile.mjs';
 const [seconds = '20', addonPath] = process.argv.slice(2);
 
 if (addonPath === undefined) process.exitCode = runUnderSanitizer();
-else fuzz(addonPath, Number(seconds));
+else await fuzz(addonPath, Number(seconds));
 
 function runUnderSanitizer() {
   const folder = mkdtempSync(join(tmpdir(), 'podsocks-fuzz-'));
@@ -37,7 +37,7 @@ function runUnderSanitizer() {
   }
 }
 
-function fuzz(path, limit) {
+async function fuzz(path, limit) {
   const { AeadContext } = createRequire(import.meta.url)(path);
   const KEY_BYTES = { 'aes-128-gcm': 16, 'aes-192-gcm': 24, 'aes-256-gcm': 32, 'chacha20-poly1305': 32 };
   const NUMBERS = [0, 1, -1, 15, 16, 17, 0.5, NaN, Infinity, 2 ** 31 - 1, 2 ** 31, 2 ** 32, 2 ** 53, -0];
@@ -58,6 +58,7 @@ function fuzz(path, limit) {
     if (calls % 20_000 === 0) {
       contexts = contexts.slice(-Math.ceil(contexts.length / 2)); // the collector frees the others, closed and open ones
       globalThis.gc();
+      await new Promise(setImmediate); // finalizers wait for a turn of the event loop
     }
     const context = pick(contexts);
     if (randomInt(2) === 0) {
