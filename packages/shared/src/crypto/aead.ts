@@ -32,3 +32,13 @@ export interface AeadBackend {
   /** @param key copied, of the primitive's key length. */
   create(aead: Aead, key: Uint8Array): AeadContext;
 }
+
+/** Runs `read`; when it throws, closes the context first. What strangers send must not leave keys to the collector. */
+export function closingOnError<Result>(aead: AeadContext, read: () => Result): Result {
+  try {
+    return read();
+  } catch (error) {
+    aead.close();
+    throw error;
+  }
+}

@@ -1,6 +1,6 @@
 import { PodsocksError } from '../runtime/errors.ts';
 import { ADDRESS_MAX_BYTES, decodeAddress, encodeAddress, type Target } from '../wire/address.ts';
-import type { AeadContext } from './aead.ts';
+import { type AeadContext, closingOnError } from './aead.ts';
 import { ChunkOpener, ChunkSealer, chunkLength, SEALED_LENGTH_BYTES } from './chunks.ts';
 import { sip004Subkey } from './key-derivation.ts';
 import { Reassembly } from './reassembly.ts';
@@ -89,14 +89,16 @@ export function openSip004Response(services: StreamServices, key: Uint8Array): S
   return new ResponseOpener(method.keyBytes + SEALED_LENGTH_BYTES, (input, at) => {
     const salt = input.subarray(at, at + method.keyBytes);
     const aead = backend.create(method.aead, sip004Subkey(key, salt));
-    const opened = new Uint8Array(2);
-    if (!aead.open(opened, 0, input, at + method.keyBytes, opened.length)) {
-      throw new PodsocksError('ERR_AUTHENTICATION', 'the response does not open with our key');
-    }
-    if (replays.add(salt) !== 'fresh') {
-      throw new PodsocksError('ERR_REPLAY', 'the response was given before, or is our own request');
-    }
-    return new ChunkOpener(aead, method.maxChunk, chunkLength(opened, method.maxChunk));
+    return closingOnError(aead, () => {
+      const opened = new Uint8Array(2);
+      if (!aead.open(opened, 0, input, at + method.keyBytes, opened.length)) {
+        throw new PodsocksError('ERR_AUTHENTICATION', 'the response does not open with our key');
+      }
+      if (replays.add(salt) !== 'fresh') {
+        throw new PodsocksError('ERR_REPLAY', 'the response was given before, or is our own request');
+      }
+      return new ChunkOpener(aead, method.maxChunk, chunkLength(opened, method.maxChunk));
+    });
   });
 }
 
@@ -148,13 +150,15 @@ export class Sip004RequestOpener implements RequestOpener {
         aead.close();
         continue;
       }
-      if (replays.add(salt) !== 'fresh') {
-        throw new PodsocksError('ERR_REPLAY', `the salt of a request of user "${user.name}" was seen before`);
-      }
-      this.#keyring.matched(this.#clientAddress, user);
-      this.#user = user;
-      this.#salt = salt;
-      return new ChunkOpener(aead, method.maxChunk, chunkLength(opened, method.maxChunk));
+      return closingOnError(aead, () => {
+        if (replays.add(salt) !== 'fresh') {
+          throw new PodsocksError('ERR_REPLAY', `the salt of a request of user "${user.name}" was seen before`);
+        }
+        this.#keyring.matched(this.#clientAddress, user);
+        this.#user = user;
+        this.#salt = salt;
+        return new ChunkOpener(aead, method.maxChunk, chunkLength(opened, method.maxChunk));
+      });
     }
     throw new PodsocksError(
       'ERR_AUTHENTICATION',

@@ -8,7 +8,7 @@ import {
   MAX_PADDING_BYTES,
   REQUEST_FIXED_BYTES,
 } from '../wire/sip022-header.ts';
-import type { AeadContext } from './aead.ts';
+import { type AeadContext, closingOnError } from './aead.ts';
 import { ChunkOpener, ChunkSealer } from './chunks.ts';
 import {
   type ClientKeys,
@@ -158,16 +158,19 @@ export class Sip022RequestOpener implements RequestOpener {
     }
     if (user === undefined) throw unauthentic();
     const aead = backend.create(method.aead, sip022Subkey(user.key, salt));
-    const fixed = new Uint8Array(REQUEST_FIXED_BYTES);
-    if (!aead.open(fixed, 0, input, cursor, fixed.length)) throw unauthentic();
-    const variableLength = decodeRequestFixed(fixed, unixTime());
-    const verdict = replays.add(salt);
-    if (verdict === 'replayed') {
-      throw new PodsocksError('ERR_REPLAY', `the salt of a request of user "${user.name}" was seen before`);
-    }
-    if (verdict === 'full') {
-      throw new PodsocksError('ERR_LIMIT', 'more requests within a minute than the replay filter can remember');
-    }
+    const variableLength = closingOnError(aead, () => {
+      const fixed = new Uint8Array(REQUEST_FIXED_BYTES);
+      if (!aead.open(fixed, 0, input, cursor, fixed.length)) throw unauthentic();
+      const length = decodeRequestFixed(fixed, unixTime());
+      const verdict = replays.add(salt);
+      if (verdict === 'replayed') {
+        throw new PodsocksError('ERR_REPLAY', `the salt of a request of user "${user.name}" was seen before`);
+      }
+      if (verdict === 'full') {
+        throw new PodsocksError('ERR_LIMIT', 'more requests within a minute than the replay filter can remember');
+      }
+      return length;
+    });
     this.#session = { aead, user, salt, variableLength };
   }
 

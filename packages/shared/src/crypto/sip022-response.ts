@@ -1,7 +1,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import { PodsocksError } from '../runtime/errors.ts';
 import { decodeResponse, encodeResponse, responseFixedBytes } from '../wire/sip022-header.ts';
-import type { AeadContext } from './aead.ts';
+import { type AeadContext, closingOnError } from './aead.ts';
 import { ChunkOpener, ChunkSealer } from './chunks.ts';
 import { sip022Subkey } from './key-derivation.ts';
 import { TAG_BYTES } from './methods.ts';
@@ -71,14 +71,16 @@ export function openSip022Response(services: StreamServices, key: Uint8Array, re
   const fixedBytes = responseFixedBytes(saltBytes);
   return new ResponseOpener(saltBytes + fixedBytes + TAG_BYTES, (input, at) => {
     const aead = backend.create(method.aead, sip022Subkey(key, input.subarray(at, at + saltBytes)));
-    const fixed = new Uint8Array(fixedBytes);
-    if (!aead.open(fixed, 0, input, at + saltBytes, fixedBytes)) {
-      throw new PodsocksError('ERR_AUTHENTICATION', 'the response does not open with our key');
-    }
-    const response = decodeResponse(fixed, saltBytes, unixTime());
-    if (!timingSafeEqual(response.requestSalt, requestSalt)) {
-      throw new PodsocksError('ERR_REPLAY', 'the response answers another request');
-    }
-    return new ChunkOpener(aead, method.maxChunk, response.firstPayloadLength);
+    return closingOnError(aead, () => {
+      const fixed = new Uint8Array(fixedBytes);
+      if (!aead.open(fixed, 0, input, at + saltBytes, fixedBytes)) {
+        throw new PodsocksError('ERR_AUTHENTICATION', 'the response does not open with our key');
+      }
+      const response = decodeResponse(fixed, saltBytes, unixTime());
+      if (!timingSafeEqual(response.requestSalt, requestSalt)) {
+        throw new PodsocksError('ERR_REPLAY', 'the response answers another request');
+      }
+      return new ChunkOpener(aead, method.maxChunk, response.firstPayloadLength);
+    });
   });
 }
