@@ -1,7 +1,7 @@
 import { describeBackend } from '@podsocks/shared/crypto/backends';
 import { clientStreams } from '@podsocks/shared/crypto/streams';
 import type { Connection } from '@podsocks/shared/net/connection';
-import { connectionBudget, descriptorLimit } from '@podsocks/shared/net/descriptors';
+import { connectionBudget } from '@podsocks/shared/net/descriptors';
 import { dial } from '@podsocks/shared/net/dial';
 import { IdleClock } from '@podsocks/shared/net/idle-clock';
 import { type Endpoint, Listener } from '@podsocks/shared/net/listener';
@@ -27,8 +27,8 @@ export async function startClient(config: ClientConfig, { log }: { log: Logger }
   const { method, keys } = server;
   const services = streamServices(method, config.cryptoBackend);
   const streams = clientStreams(services);
-  const clock = new IdleClock(Math.min(1000, config.timeout / 4));
-  const maxConnections = config.maxConnections ?? connectionBudget(descriptorLimit(), config.nofile);
+  const clock = new IdleClock(config.timeout);
+  const maxConnections = config.maxConnections ?? connectionBudget(config.nofile);
   const logUnreachable = atMostEvery<Error>(LOG_INTERVAL_MS, (count, error) =>
     log.warn({ count }, `the server cannot be reached: ${error.message}`),
   );
@@ -92,12 +92,7 @@ export async function startClient(config: ClientConfig, { log }: { log: Logger }
     },
     `SOCKS5 on ${listener.addresses.map(formatTarget).join(', ')}`,
   );
-  const { addresses } = listener;
-  return {
-    addresses,
-    drain: () => listener.drain(config.drainTimeout),
-    close: async () => listener.close(),
-  };
+  return listener;
 }
 
 const LOG_INTERVAL_MS = 10_000;

@@ -1,7 +1,7 @@
 import { describeBackend } from '@podsocks/shared/crypto/backends';
 import { serverStreams } from '@podsocks/shared/crypto/streams';
 import type { Connection } from '@podsocks/shared/net/connection';
-import { connectionBudget, descriptorLimit } from '@podsocks/shared/net/descriptors';
+import { connectionBudget } from '@podsocks/shared/net/descriptors';
 import { type DialOptions, dial } from '@podsocks/shared/net/dial';
 import { IdleClock } from '@podsocks/shared/net/idle-clock';
 import { type Endpoint, Listener } from '@podsocks/shared/net/listener';
@@ -27,8 +27,8 @@ export async function startServer(config: ServerConfig, { log }: { log: Logger }
   const services = streamServices(method, config.cryptoBackend);
   const streams = serverStreams(services);
   const keyring = keyringOf(method, config.key, config.users);
-  const clock = new IdleClock(Math.min(1000, config.timeout / 4));
-  const maxConnections = config.maxConnections ?? connectionBudget(descriptorLimit(), config.nofile);
+  const clock = new IdleClock(config.timeout);
+  const maxConnections = config.maxConnections ?? connectionBudget(config.nofile);
   const logRefusals = atMostEvery<{ client: string; error: PodsocksError }>(
     REFUSAL_LOG_MS,
     (count, { client, error }) => log.warn({ count, client, code: error.code }, `refused: ${error.message}`),
@@ -102,12 +102,7 @@ export async function startServer(config: ServerConfig, { log }: { log: Logger }
     },
     `listening on ${listener.addresses.map(formatTarget).join(', ')}`,
   );
-  const { addresses } = listener;
-  return {
-    addresses,
-    drain: () => listener.drain(config.drainTimeout),
-    close: async () => listener.close(),
-  };
+  return listener;
 }
 
 const REFUSAL_LOG_MS = 10_000;

@@ -8,7 +8,7 @@ const UNKNOWN_LIMIT = 16_384;
 const MOST = 16_384;
 
 /** How many descriptors this process may have open. Node has raised the soft limit to the hard one by then. */
-export function descriptorLimit(): number {
+function descriptorLimit(): number {
   const report = process.report as NodeJS.ProcessReport & { excludeNetwork?: boolean };
   report.excludeNetwork = true; // or it looks up the name of every peer
   const { userLimits } = report.getReport() as unknown as { userLimits?: { open_files?: { soft?: number | string } } };
@@ -21,6 +21,6 @@ export function descriptorLimit(): number {
  *
  * @param nofile a lower limit that the user asked for (`-n`).
  */
-export function connectionBudget(limit: number, nofile = limit): number {
-  return Math.min(MOST, Math.max(1, Math.floor((Math.min(limit, nofile) - RESERVED) / 2)));
+export function connectionBudget(nofile = Number.POSITIVE_INFINITY): number {
+  return Math.min(MOST, Math.max(1, Math.floor((Math.min(descriptorLimit(), nofile) - RESERVED) / 2)));
 }

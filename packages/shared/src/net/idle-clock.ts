@@ -10,15 +10,17 @@ export interface Idling {
   expire(): void;
 }
 
+const MAX_TICK_MS = 1000;
+
 /** One timer for all connections of a process: a timer each, restarted at each read, would cost more than the read. */
 export class IdleClock {
   readonly #tick: number;
   readonly #members = new Set<Idling>();
   #timer: NodeJS.Timeout | undefined;
 
-  /** @param tick milliseconds between looks, which is also the precision. */
-  constructor(tick: number) {
-    this.#tick = tick;
+  /** @param shortest the shortest limit of any member, in milliseconds: looks, and so precision, are a quarter of it or 1 s. */
+  constructor(shortest: number) {
+    this.#tick = Math.min(MAX_TICK_MS, shortest / 4);
   }
 
   add(member: Idling): void {

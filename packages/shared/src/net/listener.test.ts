@@ -13,6 +13,7 @@ function listener(options: Partial<ListenerOptions>): { listener: Listener; acce
     listen: [{ host: '127.0.0.1', port: 0 }],
     maxConnections: 10,
     handshakeTimeout: 60_000,
+    drainTimeout: 1_000,
     noDelay: true,
     reusePort: false,
     log,

@@ -1,6 +1,7 @@
 import { type AddressInfo, createServer, type ListenOptions, type Server, type Socket } from 'node:net';
 import { atMostEvery } from '../runtime/at-most-every.ts';
 import { PodsocksError } from '../runtime/errors.ts';
+import type { Running } from '../runtime/lifecycle.ts';
 import type { Logger } from '../runtime/log.ts';
 import { formatTarget } from '../wire/address.ts';
 import { Connection } from './connection.ts';
@@ -17,6 +18,8 @@ export interface ListenerOptions {
   readonly maxConnections: number;
   /** How long a connection may stay without {@link Listener.admit}, in milliseconds. */
   readonly handshakeTimeout: number;
+  /** How long {@link Listener.drain} waits, in milliseconds. */
+  readonly drainTimeout: number;
   readonly noDelay: boolean;
   readonly reusePort: boolean;
   readonly log: Logger;
@@ -28,7 +31,9 @@ export interface ListenerOptions {
  * Accepts connections under a cap. A connection is a stranger until it is admitted; strangers have a deadline, and at
  * the cap the oldest stranger makes room for the next, so that silent connections cannot lock anybody out.
  */
-export class Listener {
+export class Listener implements Running {
+  /** Where it listens, once it does. */
+  readonly addresses: Endpoint[] = [];
   readonly #servers: Server[] = [];
   readonly #options: ListenerOptions;
   /** When each was accepted, oldest first. */
@@ -59,16 +64,9 @@ export class Listener {
     try {
       for (const endpoint of this.#options.listen) await this.#bind(endpoint);
     } catch (error) {
-      this.close();
+      await this.close();
       throw error;
     }
-  }
-
-  get addresses(): readonly Endpoint[] {
-    return this.#servers.map(server => {
-      const { address, port } = server.address() as AddressInfo;
-      return { host: address, port };
-    });
   }
 
   get size(): number {
@@ -87,24 +85,24 @@ export class Listener {
     else this.#strangers.set(connection, performance.now());
   }
 
-  /** Stops accepting, closes strangers, and waits for the others, but at most `timeout` milliseconds. */
-  async drain(timeout: number): Promise<void> {
+  /** Stops accepting, closes strangers, and waits for the others, but at most `drainTimeout`. */
+  async drain(): Promise<void> {
     this.#stop();
     for (const connection of this.#strangers.keys()) connection.close();
     if (this.#admitted.size > 0) {
       await new Promise<void>(resolve => {
-        const timer = setTimeout(resolve, timeout);
+        const timer = setTimeout(resolve, this.#options.drainTimeout);
         this.#onEmpty = () => {
           clearTimeout(timer);
           resolve();
         };
       });
     }
-    this.close();
+    await this.close();
   }
 
   /** Ends everything now. */
-  close(): void {
+  async close(): Promise<void> {
     this.#stop();
     for (const connection of this.#strangers.keys()) connection.close();
     for (const connection of this.#admitted) connection.reset();
@@ -128,14 +126,15 @@ export class Listener {
     });
     // From the first moment on: connections may come while the next endpoint is still being bound.
     server.on('connection', socket => this.#accept(socket));
-    const { host, port } = endpoint;
     return new Promise((resolve, reject) => {
       const onError = (error: Error) => reject(listenError(endpoint, error));
       server.once('error', onError);
-      server.listen({ host, port, backlog: BACKLOG, ...(reusePort && { reusePort }) } as ListenOptions, () => {
+      server.listen({ ...endpoint, backlog: BACKLOG, ...(reusePort && { reusePort }) } as ListenOptions, () => {
         server.off('error', onError);
         // EMFILE and the like: libuv closes what it cannot keep; the listener lives on.
         server.on('error', error => log.error({ err: error }, 'accepting failed'));
+        const { address, port } = server.address() as AddressInfo;
+        this.addresses.push({ host: address, port });
         this.#servers.push(server);
         resolve();
       });

@@ -47,7 +47,7 @@ async function startRelay(options: Partial<RelayOptions> = {}): Promise<Relayed>
     up: plain(),
     down: plain(),
     first: undefined,
-    clock: new IdleClock(1000),
+    clock: new IdleClock(300_000),
     idleTimeout: 300_000,
     absorb: undefined,
     ...options,

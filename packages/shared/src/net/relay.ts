@@ -253,8 +253,7 @@ class Flow {
       written = transform.apply(out, input, length);
     } catch (error) {
       buffers.give(out);
-      this.#refused = true;
-      this.#relay.refuse(this, error as Error);
+      this.#refuse(error as Error);
       return true;
     }
     if (written > 0) return this.send(out, written, transform.plaintext === 'input' ? length : written);
@@ -299,12 +298,16 @@ class Flow {
     try {
       this.#transform.end();
     } catch (error) {
-      this.#refused = true;
-      this.#relay.refuse(this, error as Error);
+      this.#refuse(error as Error);
       return;
     }
     this.ended = true;
     this.#relay.halfClosed(this);
     this.#sink.socket.end();
   };
+
+  #refuse(error: Error): void {
+    this.#refused = true;
+    this.#relay.refuse(this, error);
+  }
 }
