@@ -1,11 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { clientKeys } from '@podsocks/shared/crypto/key-derivation';
 import { methodNamed } from '@podsocks/shared/crypto/methods';
-import { PodsocksError } from '@podsocks/shared/runtime/errors';
+import { configHarness, type Sources } from '@podsocks/shared/settings/config-fixtures';
 import { formatSsUrl, type SsUrl } from '@podsocks/shared/wire/ss-url';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { CLIENT_SETTINGS, type LoadedClient, loadClient } from './config.ts';
 
 const key = (byte: number, length = 32) => Buffer.alloc(length, byte).toString('base64');
@@ -16,43 +13,7 @@ const keys = (password: string) => clientKeys(METHOD, password);
 const url = (parts: Partial<SsUrl> = {}) =>
   formatSsUrl({ method: METHOD.name, password: A, host: 'url.example', port: 30888, ...parts });
 
-let folder: string;
-let path: string;
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'podsocks-'));
-  path = join(folder, 'config.json');
-});
-afterAll(() => rmSync(folder, { recursive: true }));
-
-interface Sources {
-  readonly flags?: Record<string, unknown>;
-  readonly env?: Record<string, string>;
-  readonly file?: Record<string, unknown>;
-}
-
-/** Node.js 24, so that reuse_port is taken. */
-function load({ flags = {}, env = {}, file }: Sources): LoadedClient {
-  if (file) writeFileSync(path, JSON.stringify(file));
-  return loadClient({ ...flags, ...(file && { config: path }) }, env, '24.0.0');
-}
-
-function complaint(sources: Sources): string {
-  try {
-    load(sources);
-  } catch (error) {
-    expect(error).toBeInstanceOf(PodsocksError);
-    const { message } = error as PodsocksError;
-    for (const secret of ['hunter2', A, encodeURIComponent(A), B, C]) expect(message).not.toContain(secret);
-    return message.replace(`${path}: `, '');
-  }
-  throw new Error('accepted');
-}
-
-function secretFile(content: string): string {
-  const file = join(folder, 'key');
-  writeFileSync(file, `${content}\n`, { mode: 0o600 });
-  return file;
-}
+const { load, complaint, secretFile } = configHarness(loadClient, ['hunter2', A, encodeURIComponent(A), B, C]);
 
 test('has defaults for everything but the server and its password', () => {
   expect(load({ env: { SS_PASSWORD: A, SS_SERVER: 'example.com' } })).toEqual({

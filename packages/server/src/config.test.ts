@@ -1,46 +1,13 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { serverKey } from '@podsocks/shared/crypto/key-derivation';
 import { methodNamed } from '@podsocks/shared/crypto/methods';
-import { PodsocksError } from '@podsocks/shared/runtime/errors';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { configHarness, type Sources } from '@podsocks/shared/settings/config-fixtures';
+import { describe, expect, test } from 'vitest';
 import { type LoadedServer, loadServer, SERVER_SETTINGS } from './config.ts';
 
 const key = (byte: number, length = 32) => Buffer.alloc(length, byte).toString('base64');
 const [A, B, C] = [key(1), key(2), key(3)];
 
-let folder: string;
-let path: string;
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'podsocks-'));
-  path = join(folder, 'config.json');
-});
-afterAll(() => rmSync(folder, { recursive: true }));
-
-interface Sources {
-  readonly flags?: Record<string, unknown>;
-  readonly env?: Record<string, string>;
-  readonly file?: Record<string, unknown>;
-}
-
-/** Node.js 24, so that reuse_port is taken. */
-function load({ flags = {}, env = {}, file }: Sources): LoadedServer {
-  if (file) writeFileSync(path, JSON.stringify(file));
-  return loadServer({ ...flags, ...(file && { config: path }) }, env, '24.0.0');
-}
-
-function complaint(sources: Sources): string {
-  try {
-    load(sources);
-  } catch (error) {
-    expect(error).toBeInstanceOf(PodsocksError);
-    const { message } = error as PodsocksError;
-    for (const secret of ['hunter2', A, B, C]) expect(message).not.toContain(secret);
-    return message.replace(`${path}: `, '');
-  }
-  throw new Error('accepted');
-}
+const { load, complaint, secretFile, path } = configHarness(loadServer, ['hunter2', A, B, C]);
 
 const bytes = (text: string) => Uint8Array.from(Buffer.from(text, 'base64'));
 
@@ -224,8 +191,7 @@ describe('precedence', () => {
   });
 
   test('a password file takes the place of a password of its source', () => {
-    const file = join(folder, 'key');
-    writeFileSync(file, `${A}\n`, { mode: 0o600 });
+    const file = secretFile(A);
     expect(load({ flags: { passwordFile: file }, env: { SS_PASSWORD: B } }).config.key).toEqual(bytes(A));
     expect(load({ flags: { password: B }, env: { SS_PASSWORD_FILE: file } }).config.key).toEqual(bytes(B));
     expect(load({ env: { SS_PASSWORD_FILE: file }, file: { password: C } }).config.key).toEqual(bytes(A));
@@ -235,8 +201,7 @@ describe('precedence', () => {
   });
 
   test('-c wins over SS_CONFIG', () => {
-    const file = join(folder, 'other.json');
-    writeFileSync(file, JSON.stringify({ password: A, server_port: 1 }));
+    const file = secretFile(JSON.stringify({ password: A, server_port: 1 }));
     const env = { SS_CONFIG: file };
     expect(load({ env }).config.listen[0]?.port).toBe(1);
     expect(load({ env, file: { password: A, server_port: 2 } }).config.listen[0]?.port).toBe(2);
@@ -354,5 +319,5 @@ test('takes the example of shadowsocks-libev, with a warning of what belongs to 
     { host: '::1', port: 8388 },
     { host: '127.0.0.1', port: 8388 },
   ]);
-  expect(warnings).toEqual([`${path}: local_port: has no effect here, it belongs to ss-local; remove it`]);
+  expect(warnings).toEqual([`${path()}: local_port: has no effect here, it belongs to ss-local; remove it`]);
 });
