@@ -1,7 +1,11 @@
-import { createCipheriv, randomBytes } from 'node:crypto';
+import { createCipheriv, createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { loadAddon } from './addon.ts';
+import { type Addon, loadAddon, type NativeContext, tested } from './addon.ts';
 
 const loaded = loadAddon();
 
@@ -13,6 +17,7 @@ it('is built here', context => {
 
 if ('addon' in loaded) {
   const { AeadContext } = loaded.addon;
+  const MODULE = fileURLToPath(new URL('../build/aead.node', import.meta.url));
   const KEY_BYTES = { 'aes-128-gcm': 16, 'aes-192-gcm': 24, 'aes-256-gcm': 32, 'chacha20-poly1305': 32 };
 
   describe.each(Object.entries(KEY_BYTES))('%s', (aead, keyBytes) => {
@@ -120,7 +125,32 @@ if ('addon' in loaded) {
     const context = new AeadContext('aes-256-gcm', new Uint8Array(32));
     expect(() => context.seal(memory, 10, memory, 20, 8)).toThrow('overlap');
     expect(() => context.seal(memory, 0, new Uint8Array(memory.buffer, 10), 0, 8)).toThrow('overlap');
+    expect(() => context.seal(memory, 10, memory, 10, 8)).toThrow('overlap');
     context.seal(memory, 0, memory, 24, 8);
+  });
+
+  it('finds no overlap with a region of no bytes', () => {
+    const memory = new Uint8Array(32);
+    const sealer = new AeadContext('aes-256-gcm', new Uint8Array(32));
+    sealer.seal(memory, 8, memory, 8, 0);
+    for (const at of [8, 15, 24]) {
+      const opener = new AeadContext('aes-256-gcm', new Uint8Array(32));
+      expect(opener.open(memory, at, memory, 8, 0)).toBe(true);
+    }
+  });
+
+  it('counts no bytes in a view whose memory is gone', () => {
+    const context = new AeadContext('aes-256-gcm', new Uint8Array(32));
+    const detached = new Uint8Array(64);
+    structuredClone(detached.buffer, { transfer: [detached.buffer] });
+    const resizable = Reflect.construct(ArrayBuffer, [64, { maxByteLength: 128 }]) as { resize(size: number): void };
+    const beyond = Reflect.construct(Uint8Array, [resizable, 32, 32]) as Uint8Array;
+    resizable.resize(40);
+    for (const gone of [detached, beyond]) {
+      expect(() => context.seal(gone, 0, new Uint8Array(0), 0, 0)).toThrow('beyond out');
+      expect(() => context.seal(new Uint8Array(64), 0, gone, 0, 1)).toThrow('beyond input');
+      expect(() => context.setNonce(gone)).toThrow('12 bytes');
+    }
   });
 
   it.each([
@@ -135,8 +165,94 @@ if ('addon' in loaded) {
   });
 
   it('is of no use without its own object', () => {
-    const { seal } = AeadContext.prototype;
-    expect(() => seal.call({} as never, new Uint8Array(16), 0, new Uint8Array(0), 0, 0)).toThrow();
+    const context = new AeadContext('aes-256-gcm', new Uint8Array(32));
+    const { seal, close } = AeadContext.prototype as NativeContext;
+    for (const foreign of [undefined, {}, Object.create(AeadContext.prototype), Object.create(context), new Map()]) {
+      expect(() => seal.call(foreign, new Uint8Array(16), 0, new Uint8Array(0), 0, 0)).toThrow(TypeError);
+      expect(() => close.call(foreign)).toThrow(TypeError);
+    }
     expect(() => Reflect.apply(AeadContext as never, undefined, ['aes-256-gcm', new Uint8Array(32)])).toThrow();
+
+    const compiled = createRequire(import.meta.url)(MODULE) as Record<string, (...any: unknown[]) => unknown>;
+    for (const name of ['seal', 'open', 'setNonce', 'close']) {
+      for (const foreign of [undefined, {}, context, 1]) {
+        expect(() => compiled[name]!(foreign, new Uint8Array(16), 0, new Uint8Array(0), 0, 0)).toThrow(
+          'no AeadContext',
+        );
+      }
+      expect(compiled[name]).toThrow(RangeError);
+    }
+  });
+
+  it('works in several threads at a time, and outlives a thread that ends with contexts open', async () => {
+    const MESSAGES = 3000;
+    const body = `
+      const { createHash } = require('node:crypto');
+      const { parentPort, workerData } = require('node:worker_threads');
+      const { create, seal } = require(workerData.module);
+      const context = create('aes-256-gcm', new Uint8Array(32));
+      const out = new Uint8Array(100 + 16);
+      const hash = createHash('sha256');
+      for (let message = 0; message < workerData.messages; message++) {
+        seal(context, out, 0, new Uint8Array(100).fill(message), 0, 100);
+        hash.update(out);
+      }
+      parentPort.postMessage(hash.digest('hex'));
+      setInterval(() => {}, 1000);
+    `;
+    const workers = [1, 2].map(
+      () => new Worker(body, { eval: true, workerData: { module: MODULE, messages: MESSAGES } }),
+    );
+    const answers = Promise.all(workers.map(worker => once(worker, 'message')));
+    await Promise.all(workers.map(worker => once(worker, 'online')));
+
+    const context = new AeadContext('aes-256-gcm', new Uint8Array(32));
+    const out = new Uint8Array(100 + 16);
+    const hash = createHash('sha256');
+    for (let message = 0; message < MESSAGES; message++) {
+      context.seal(out, 0, new Uint8Array(100).fill(message), 0, 100);
+      hash.update(out);
+    }
+    const digest = hash.digest('hex');
+    expect(await answers).toEqual([[digest], [digest]]);
+
+    await Promise.all(workers.map(worker => worker.terminate()));
+    const opener = new AeadContext('aes-256-gcm', new Uint8Array(32));
+    opener.setNonce(Uint8Array.of(MESSAGES & 0xff, MESSAGES >> 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0));
+    context.seal(out, 0, new Uint8Array(100), 0, 100);
+    expect(opener.open(new Uint8Array(100), 0, out, 0, 100)).toBe(true);
+  });
+
+  describe('the self-test', () => {
+    /** The addon with one method that does something else for some AEADs. */
+    function altered(aeads: readonly string[], method: Partial<NativeContext>): Addon {
+      const Altered = class extends AeadContext {
+        constructor(aead: string, key: Uint8Array) {
+          super(aead, key);
+          if (aeads.includes(aead)) Object.assign(this, method);
+        }
+      };
+      return { AeadContext: Altered };
+    }
+
+    function refuse(): never {
+      throw new RangeError('OpenSSL refuses');
+    }
+
+    it.each<[string, Partial<NativeContext>]>([
+      ['is refused by OpenSSL', { seal: refuse }],
+      ['is refused by OpenSSL for one direction', { open: refuse }],
+      ['seals to something else', { seal: out => void out.fill(0) }],
+      ['takes any tag', { open: out => out.fill(0) === out }],
+      ['opens nothing', { open: () => false }],
+    ])('leaves out the one AEAD that %s', (_what, method) => {
+      const outcome = tested(altered(['chacha20-poly1305'], method));
+      expect(outcome).toMatchObject({ aeads: new Set(['aes-128-gcm', 'aes-192-gcm', 'aes-256-gcm']) });
+    });
+
+    it('refuses an addon that passes none', () => {
+      const outcome = tested(altered(Object.keys(KEY_BYTES), { seal: refuse }));
+      expect(outcome).toEqual({ reason: expect.stringContaining('self-tests') });
+    });
   });
 }

@@ -18,7 +18,10 @@ export function nativeAbsence(): string | undefined {
 /** The addon of packages/native, whose contexts are what the contract asks for. It has no XChaCha20. */
 export const nativeBackend: AeadBackend = {
   name: 'native',
-  supports: aead => aead !== 'xchacha20-poly1305' && nativeAbsence() === undefined,
+  supports(aead) {
+    const outcome = load();
+    return 'aeads' in outcome && outcome.aeads.has(aead);
+  },
   create(aead, key) {
     const outcome = load();
     if ('reason' in outcome) throw new TypeError(`there is no native addon: ${outcome.reason}`);

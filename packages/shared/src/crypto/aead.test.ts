@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { PodsocksError } from '../runtime/errors.ts';
 import type { AeadBackend } from './aead.ts';
 import { nativeAbsence, nativeBackend } from './aead-native.ts';
@@ -95,6 +95,26 @@ describe('the choice of a backend', () => {
         'ERR_CONFIG',
         'the crypto backend "node" has no xchacha20-poly1305, which xchacha20-ietf-poly1305 needs; use --crypto-backend auto',
       ),
+    );
+  });
+});
+
+describe('an addon that cannot do one AEAD here', () => {
+  afterEach(() => {
+    vi.doUnmock('@podsocks/native/addon');
+    vi.resetModules();
+  });
+
+  it('does the others', async () => {
+    vi.resetModules();
+    vi.doMock('@podsocks/native/addon', () => ({
+      loadAddon: () => ({ addon: {}, aeads: new Set(['aes-128-gcm', 'aes-256-gcm']) }),
+    }));
+    const { backendFor } = await import('./backends.ts');
+    expect(backendFor(methodNamed('aes-256-gcm'), 'auto').name).toBe('native');
+    expect(backendFor(methodNamed('chacha20-ietf-poly1305'), 'auto').name).toBe('node');
+    expect(() => backendFor(methodNamed('chacha20-ietf-poly1305'), 'native')).toThrow(
+      'the crypto backend "native" has no chacha20-poly1305',
     );
   });
 });
