@@ -44,10 +44,12 @@ export function authenticate(connection: Connection, opener: RequestOpener): Pro
         return true;
       }
       if (opened === 0) buffers.give(out);
-      if (opener.accepted === undefined) return true;
+      const { accepted } = opener;
+      if (accepted === undefined) return true;
       settle();
       resolve({
-        ...opener.accepted,
+        request: accepted.request,
+        stream: accepted.stream,
         first: opened === 0 ? undefined : { buffer: out, length: opened, plaintextLength: opened },
       });
       return false;

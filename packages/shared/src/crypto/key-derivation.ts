@@ -1,11 +1,15 @@
-import { createCipheriv, createDecipheriv, createHash, hkdfSync } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHash, createHmac } from 'node:crypto';
 import { blake3 } from '@noble/hashes/blake3.js';
 import { PodsocksError } from '../runtime/errors.ts';
 import type { Method } from './methods.ts';
 
-const SS_SUBKEY = Buffer.from('ss-subkey');
-const SESSION_SUBKEY = new TextEncoder().encode('shadowsocks 2022 session subkey');
-const IDENTITY_SUBKEY = new TextEncoder().encode('shadowsocks 2022 identity subkey');
+/** Of the methods of SIP022. */
+const KEY_BYTES = [16, 32];
+export const MAX_KEY_BYTES = 32;
+
+const SS_SUBKEY = 'ss-subkey';
+const deriveSessionSubkey = keyDerivation('shadowsocks 2022 session subkey');
+const deriveIdentitySubkey = keyDerivation('shadowsocks 2022 identity subkey');
 
 /** One block of AES; identity headers (SIP023) have this size. */
 export const IDENTITY_HEADER_BYTES = 16;
@@ -23,14 +27,38 @@ export function evpBytesToKey(password: string, keyBytes: number): Uint8Array {
   return Uint8Array.from(key.subarray(0, keyBytes));
 }
 
-/** SIP004 and SIP007: HKDF-SHA1 of the master key, as long as the key. */
-export function sip004Subkey(masterKey: Uint8Array, salt: Uint8Array): Uint8Array {
-  return new Uint8Array(hkdfSync('sha1', masterKey, salt, SS_SUBKEY, masterKey.length));
+/**
+ * SIP004 and SIP007: HKDF-SHA1 of the master key (RFC 5869), as long as the key.
+ *
+ * Out of HMACs, because hkdfSync makes a key object and a job for each call: 9.5 µs against 5.8, twice a connection.
+ *
+ * @param out where it is written, from its beginning.
+ * @returns the subkey, a view into `out`.
+ */
+export function sip004Subkey(masterKey: Uint8Array, salt: Uint8Array, out = new Uint8Array(MAX_KEY_BYTES)): Uint8Array {
+  const subkey = out.subarray(0, masterKey.length);
+  const extracted = createHmac('sha1', salt).update(masterKey).digest();
+  let previous: Uint8Array = new Uint8Array(0);
+  for (let block = 1, at = 0; at < subkey.length; block++) {
+    previous = createHmac('sha1', extracted).update(previous).update(SS_SUBKEY).update(Uint8Array.of(block)).digest();
+    subkey.set(previous.subarray(0, subkey.length - at), at);
+    at += previous.length;
+  }
+  extracted.fill(0);
+  previous.fill(0);
+  return subkey;
 }
 
-/** SIP022 section 2.3: BLAKE3 key derivation from PSK | salt (TCP) or PSK | session id (UDP), as long as the PSK. */
-export function sip022Subkey(psk: Uint8Array, salt: Uint8Array): Uint8Array {
-  return deriveKey(SESSION_SUBKEY, psk, salt);
+/**
+ * SIP022 section 2.3: BLAKE3 key derivation from PSK | salt (TCP) or PSK | session id (UDP), as long as the PSK.
+ *
+ * @param out where it is written, from its beginning.
+ * @returns the subkey, a view into `out`.
+ */
+export function sip022Subkey(psk: Uint8Array, salt: Uint8Array, out = new Uint8Array(MAX_KEY_BYTES)): Uint8Array {
+  const subkey = out.subarray(0, psk.length);
+  deriveSessionSubkey(subkey, psk, salt);
+  return subkey;
 }
 
 /** SIP023: what an identity header says of a user, BLAKE3(uPSK)[0:16]. */
@@ -40,7 +68,7 @@ export function identityHash(psk: Uint8Array): Uint8Array {
 
 /** SIP023: the identity header of a TCP request, `identity` encrypted under a subkey of iPSK | salt. */
 export function sealIdentity(ipsk: Uint8Array, salt: Uint8Array, identity: Uint8Array): Uint8Array {
-  const subkey = deriveKey(IDENTITY_SUBKEY, ipsk, salt);
+  const subkey = identitySubkey(ipsk, salt);
   return createCipheriv(`aes-${subkey.length * 8}-ecb`, subkey, null)
     .setAutoPadding(false)
     .update(identity);
@@ -48,18 +76,34 @@ export function sealIdentity(ipsk: Uint8Array, salt: Uint8Array, identity: Uint8
 
 /** The inverse of {@link sealIdentity}. It authenticates nothing: a wrong key gives a hash that no user has. */
 export function openIdentity(ipsk: Uint8Array, salt: Uint8Array, header: Uint8Array): Uint8Array {
-  const subkey = deriveKey(IDENTITY_SUBKEY, ipsk, salt);
+  const subkey = identitySubkey(ipsk, salt);
   return createDecipheriv(`aes-${subkey.length * 8}-ecb`, subkey, null)
     .setAutoPadding(false)
     .update(header);
 }
 
-function deriveKey(context: Uint8Array, psk: Uint8Array, salt: Uint8Array): Uint8Array {
-  const material = new Uint8Array(psk.length + salt.length);
-  material.set(psk);
-  material.set(salt, psk.length);
-  const subkey = blake3(material, { context, dkLen: psk.length });
-  material.fill(0);
+/**
+ * BLAKE3 in its key derivation mode, for one context: material is key | salt, and as many bytes as the key has are
+ * derived into `out`, which has this length.
+ *
+ * The context is hashed once, and a connection only copies that state: 1.4 µs against 5.4 for a new hash each time.
+ */
+function keyDerivation(context: string): (out: Uint8Array, key: Uint8Array, salt: Uint8Array) => void {
+  const byLength = new Map(
+    KEY_BYTES.map(dkLen => {
+      const begun = blake3.create({ context: new TextEncoder().encode(context), dkLen });
+      return [dkLen, { begun, copy: begun.clone() }];
+    }),
+  );
+  return (out, key, salt) => {
+    const { begun, copy } = byLength.get(key.length)!;
+    begun._cloneInto(copy).update(key).update(salt).digestInto(out); // which wipes the copy
+  };
+}
+
+function identitySubkey(ipsk: Uint8Array, salt: Uint8Array): Uint8Array {
+  const subkey = new Uint8Array(ipsk.length);
+  deriveIdentitySubkey(subkey, ipsk, salt);
   return subkey;
 }
 

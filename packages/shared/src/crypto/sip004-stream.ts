@@ -1,10 +1,11 @@
+import { buffers } from '../runtime/buffer-pool.ts';
 import { PodsocksError } from '../runtime/errors.ts';
 import { ADDRESS_MAX_BYTES, decodeAddress, encodeAddress, type Target } from '../wire/address.ts';
-import { type AeadContext, closingOnError } from './aead.ts';
+import { closingOnError } from './aead.ts';
 import { ChunkOpener, ChunkSealer, chunkLength, SEALED_LENGTH_BYTES } from './chunks.ts';
-import { sip004Subkey } from './key-derivation.ts';
 import { Reassembly } from './reassembly.ts';
 import { ResponseOpener } from './response-opener.ts';
+import { sip004Context } from './session-context.ts';
 import type {
   Accepted,
   Keyring,
@@ -25,16 +26,20 @@ import type {
  *     as long as key    a request's plaintext begins with ADDR, which chunks may cut anywhere
  */
 
+/** The first length in the clear, used within one call only. */
+const lengthScratch = new Uint8Array(2);
+
 /** Salt, then chunks. */
 export class Sip004Sealer implements StreamSealer {
   readonly salt: Uint8Array;
   protected readonly chunks: ChunkSealer;
   #saltSent = false;
 
-  constructor({ method, backend, random, replays }: StreamServices, key: Uint8Array) {
+  constructor(services: StreamServices, key: Uint8Array) {
+    const { method, random, replays } = services;
     this.salt = random(method.keyBytes);
     replays.add(this.salt); // so that our own bytes cannot be reflected to us
-    this.chunks = new ChunkSealer(backend.create(method.aead, sip004Subkey(key, this.salt)), method.maxChunk);
+    this.chunks = new ChunkSealer(sip004Context(services, key, this.salt), method.maxChunk);
   }
 
   sealedLength(length: number): number {
@@ -76,28 +81,29 @@ export class Sip004RequestSealer extends Sip004Sealer implements RequestSealer {
     const address = this.#address;
     if (address === undefined) return super.seal(out, outAt, input, inputAt, length);
     this.#address = undefined;
-    const first = new Uint8Array(address.length + length);
+    const first = buffers.take(address.length + length);
     first.set(address);
     first.set(input.subarray(inputAt, inputAt + length), address.length);
-    return super.seal(out, outAt, first, 0, first.length);
+    const sealed = super.seal(out, outAt, first, 0, address.length + length);
+    buffers.give(first);
+    return sealed;
   }
 }
 
 /** Nothing in a SIP004 response says which request it answers: only its salt tells one that was given before. */
 export function openSip004Response(services: StreamServices, key: Uint8Array): StreamOpener {
-  const { method, backend, replays } = services;
+  const { method, replays } = services;
   return new ResponseOpener(method.keyBytes + SEALED_LENGTH_BYTES, (input, at) => {
     const salt = input.subarray(at, at + method.keyBytes);
-    const aead = backend.create(method.aead, sip004Subkey(key, salt));
+    const aead = sip004Context(services, key, salt);
     return closingOnError(aead, () => {
-      const opened = new Uint8Array(2);
-      if (!aead.open(opened, 0, input, at + method.keyBytes, opened.length)) {
+      if (!aead.open(lengthScratch, 0, input, at + method.keyBytes, lengthScratch.length)) {
         throw new PodsocksError('ERR_AUTHENTICATION', 'the response does not open with our key');
       }
       if (replays.add(salt) !== 'fresh') {
         throw new PodsocksError('ERR_REPLAY', 'the response was given before, or is our own request');
       }
-      return new ChunkOpener(aead, method.maxChunk, chunkLength(opened, method.maxChunk));
+      return new ChunkOpener(aead, method.maxChunk, chunkLength(lengthScratch, method.maxChunk));
     });
   });
 }
@@ -141,12 +147,11 @@ export class Sip004RequestOpener implements RequestOpener {
   }
 
   #authenticate(input: Uint8Array, at: number): ChunkOpener {
-    const { method, backend, replays } = this.#services;
+    const { method, replays } = this.#services;
     const salt = new Uint8Array(input.subarray(at, at + method.keyBytes)); // a copy; Buffer.slice would be a view
-    const opened = new Uint8Array(2);
     for (const user of this.#keyring.candidates(this.#clientAddress)) {
-      const aead: AeadContext = backend.create(method.aead, sip004Subkey(user.key, salt));
-      if (!aead.open(opened, 0, input, at + method.keyBytes, opened.length)) {
+      const aead = sip004Context(this.#services, user.key, salt);
+      if (!aead.open(lengthScratch, 0, input, at + method.keyBytes, lengthScratch.length)) {
         aead.close();
         continue;
       }
@@ -157,7 +162,7 @@ export class Sip004RequestOpener implements RequestOpener {
         this.#keyring.matched(this.#clientAddress, user);
         this.#user = user;
         this.#salt = salt;
-        return new ChunkOpener(aead, method.maxChunk, chunkLength(opened, method.maxChunk));
+        return new ChunkOpener(aead, method.maxChunk, chunkLength(lengthScratch, method.maxChunk));
       });
     }
     throw new PodsocksError(

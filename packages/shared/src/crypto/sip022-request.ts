@@ -1,3 +1,4 @@
+import { buffers } from '../runtime/buffer-pool.ts';
 import { PodsocksError } from '../runtime/errors.ts';
 import { ADDRESS_MAX_BYTES, type Target } from '../wire/address.ts';
 import {
@@ -10,16 +11,10 @@ import {
 } from '../wire/sip022-header.ts';
 import { type AeadContext, closingOnError } from './aead.ts';
 import { ChunkOpener, ChunkSealer } from './chunks.ts';
-import {
-  type ClientKeys,
-  IDENTITY_HEADER_BYTES,
-  identityHash,
-  openIdentity,
-  sealIdentity,
-  sip022Subkey,
-} from './key-derivation.ts';
+import { type ClientKeys, IDENTITY_HEADER_BYTES, identityHash, openIdentity, sealIdentity } from './key-derivation.ts';
 import { TAG_BYTES } from './methods.ts';
 import { Reassembly } from './reassembly.ts';
+import { sip022Context } from './session-context.ts';
 import type { Accepted, Keyring, RequestOpener, RequestSealer, StreamServices, User } from './stream.ts';
 
 /*
@@ -31,6 +26,9 @@ import type { Accepted, Keyring, RequestOpener, RequestSealer, StreamServices, U
  *     key    16 each            11 + 16            length + 16
  */
 
+/** A fixed header in the clear, used within one call only. */
+const fixedScratch = new Uint8Array(REQUEST_FIXED_BYTES);
+
 export class Sip022RequestSealer implements RequestSealer {
   readonly salt: Uint8Array;
   readonly #services: StreamServices;
@@ -40,12 +38,12 @@ export class Sip022RequestSealer implements RequestSealer {
   #target: Target | undefined;
 
   constructor(services: StreamServices, keys: ClientKeys, target: Target) {
-    const { method, backend, random } = services;
+    const { method, random } = services;
     this.#services = services;
     this.#keys = keys;
     this.#target = target;
     this.salt = random(method.keyBytes);
-    this.#aead = backend.create(method.aead, sip022Subkey(keys.key, this.salt));
+    this.#aead = sip022Context(services, keys.key, this.salt);
     this.#chunks = new ChunkSealer(this.#aead, method.maxChunk);
   }
 
@@ -65,19 +63,20 @@ export class Sip022RequestSealer implements RequestSealer {
     const paddingLength = length > 0 ? 0 : 1 + (Buffer.from(random(4)).readUInt32BE() % MAX_PADDING_BYTES);
     const headRoom = ADDRESS_MAX_BYTES + 2 + paddingLength;
     const first = Math.min(length, method.maxChunk - headRoom);
-    const variable = new Uint8Array(headRoom + first);
+    const variable = buffers.take(headRoom + first);
+    variable.fill(0, 0, headRoom); // padding: what was in it before belongs to others
     const head = encodeRequestVariable(variable, target, paddingLength);
     variable.set(input.subarray(inputAt, inputAt + first), head);
-    const fixed = new Uint8Array(REQUEST_FIXED_BYTES);
-    encodeRequestFixed(fixed, unixTime(), head + first);
+    encodeRequestFixed(fixedScratch, unixTime(), head + first);
 
     let cursor = outAt;
     out.set(this.salt, cursor);
     cursor += this.salt.length;
     cursor += this.#writeIdentity(out, cursor);
-    this.#aead.seal(out, cursor, fixed, 0, fixed.length);
-    cursor += fixed.length + TAG_BYTES;
+    this.#aead.seal(out, cursor, fixedScratch, 0, REQUEST_FIXED_BYTES);
+    cursor += REQUEST_FIXED_BYTES + TAG_BYTES;
     this.#aead.seal(out, cursor, variable, 0, head + first);
+    buffers.give(variable);
     cursor += head + first + TAG_BYTES;
     cursor += this.#chunks.seal(out, cursor, input, inputAt + first, length - first);
     return cursor - outAt;
@@ -145,7 +144,7 @@ export class Sip022RequestOpener implements RequestOpener {
   }
 
   #readFixed(input: Uint8Array, at: number): void {
-    const { method, backend, unixTime, replays } = this.#services;
+    const { method, unixTime, replays } = this.#services;
     const salt = new Uint8Array(input.subarray(at, at + method.keyBytes)); // a copy; Buffer.slice would be a view
     let cursor = at + method.keyBytes;
     let user: User | undefined;
@@ -157,11 +156,10 @@ export class Sip022RequestOpener implements RequestOpener {
       cursor += IDENTITY_HEADER_BYTES;
     }
     if (user === undefined) throw unauthentic();
-    const aead = backend.create(method.aead, sip022Subkey(user.key, salt));
+    const aead = sip022Context(this.#services, user.key, salt);
     const variableLength = closingOnError(aead, () => {
-      const fixed = new Uint8Array(REQUEST_FIXED_BYTES);
-      if (!aead.open(fixed, 0, input, cursor, fixed.length)) throw unauthentic();
-      const length = decodeRequestFixed(fixed, unixTime());
+      if (!aead.open(fixedScratch, 0, input, cursor, REQUEST_FIXED_BYTES)) throw unauthentic();
+      const length = decodeRequestFixed(fixedScratch, unixTime());
       const verdict = replays.add(salt);
       if (verdict === 'replayed') {
         throw new PodsocksError('ERR_REPLAY', `the salt of a request of user "${user.name}" was seen before`);
@@ -177,10 +175,10 @@ export class Sip022RequestOpener implements RequestOpener {
   /** Reads the variable header, writes the first payload at `out[outAt..]`, and returns its length. */
   #readVariable(out: Uint8Array, outAt: number, input: Uint8Array, at: number): number {
     const { aead, user, salt, variableLength } = this.#session!;
-    const variable = new Uint8Array(variableLength);
-    if (!aead.open(variable, 0, input, at, variableLength)) throw unauthentic();
-    const { target, payloadAt } = decodeRequestVariable(variable, variableLength);
-    out.set(variable.subarray(payloadAt), outAt);
+    // Opened where the payload will be, which then moves to the front: `out` has room for all of the input.
+    if (!aead.open(out, outAt, input, at, variableLength)) throw unauthentic();
+    const { target, payloadAt } = decodeRequestVariable(out.subarray(outAt), variableLength);
+    out.copyWithin(outAt, outAt + payloadAt, outAt + variableLength);
     this.#chunks = new ChunkOpener(aead, this.#services.method.maxChunk);
     this.accepted = { request: { target, user, salt }, stream: this.#chunks };
     return variableLength - payloadAt;

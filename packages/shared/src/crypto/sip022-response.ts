@@ -3,9 +3,10 @@ import { PodsocksError } from '../runtime/errors.ts';
 import { decodeResponse, encodeResponse, responseFixedBytes } from '../wire/sip022-header.ts';
 import { type AeadContext, closingOnError } from './aead.ts';
 import { ChunkOpener, ChunkSealer } from './chunks.ts';
-import { sip022Subkey } from './key-derivation.ts';
+import { MAX_KEY_BYTES } from './key-derivation.ts';
 import { TAG_BYTES } from './methods.ts';
 import { ResponseOpener } from './response-opener.ts';
+import { sip022Context } from './session-context.ts';
 import type { Request, StreamOpener, StreamSealer, StreamServices } from './stream.ts';
 
 /*
@@ -17,6 +18,9 @@ import type { Request, StreamOpener, StreamSealer, StreamServices } from './stre
  *     key    1 + 8 + key + 2 + 16  length + 16
  */
 
+/** A header in the clear, used within one call only. */
+const headerScratch = new Uint8Array(responseFixedBytes(MAX_KEY_BYTES));
+
 export class Sip022ResponseSealer implements StreamSealer {
   readonly #services: StreamServices;
   /** Until the header has left. */
@@ -25,11 +29,11 @@ export class Sip022ResponseSealer implements StreamSealer {
   readonly #chunks: ChunkSealer;
 
   constructor(services: StreamServices, request: Request) {
-    const { method, backend, random } = services;
+    const { method, random } = services;
     const salt = random(method.keyBytes);
     this.#services = services;
     this.#header = { request, salt };
-    this.#aead = backend.create(method.aead, sip022Subkey(request.user.key, salt));
+    this.#aead = sip022Context(services, request.user.key, salt);
     this.#chunks = new ChunkSealer(this.#aead, method.maxChunk);
   }
 
@@ -45,14 +49,14 @@ export class Sip022ResponseSealer implements StreamSealer {
     this.#header = undefined;
     // The header is sent only together with data and stands for the first length chunk.
     const first = Math.min(length, this.#services.method.maxChunk);
-    const fixed = new Uint8Array(responseFixedBytes(salt.length));
-    encodeResponse(fixed, this.#services.unixTime(), request.salt, first);
+    const fixedBytes = responseFixedBytes(salt.length);
+    encodeResponse(headerScratch, this.#services.unixTime(), request.salt, first);
 
     let cursor = outAt;
     out.set(salt, cursor);
     cursor += salt.length;
-    this.#aead.seal(out, cursor, fixed, 0, fixed.length);
-    cursor += fixed.length + TAG_BYTES;
+    this.#aead.seal(out, cursor, headerScratch, 0, fixedBytes);
+    cursor += fixedBytes + TAG_BYTES;
     this.#aead.seal(out, cursor, input, inputAt, first);
     cursor += first + TAG_BYTES;
     cursor += this.#chunks.seal(out, cursor, input, inputAt + first, length - first);
@@ -66,17 +70,16 @@ export class Sip022ResponseSealer implements StreamSealer {
 
 /** @param requestSalt what the response has to repeat. */
 export function openSip022Response(services: StreamServices, key: Uint8Array, requestSalt: Uint8Array): StreamOpener {
-  const { method, backend, unixTime } = services;
+  const { method, unixTime } = services;
   const saltBytes = method.keyBytes;
   const fixedBytes = responseFixedBytes(saltBytes);
   return new ResponseOpener(saltBytes + fixedBytes + TAG_BYTES, (input, at) => {
-    const aead = backend.create(method.aead, sip022Subkey(key, input.subarray(at, at + saltBytes)));
+    const aead = sip022Context(services, key, input.subarray(at, at + saltBytes));
     return closingOnError(aead, () => {
-      const fixed = new Uint8Array(fixedBytes);
-      if (!aead.open(fixed, 0, input, at + saltBytes, fixedBytes)) {
+      if (!aead.open(headerScratch, 0, input, at + saltBytes, fixedBytes)) {
         throw new PodsocksError('ERR_AUTHENTICATION', 'the response does not open with our key');
       }
-      const response = decodeResponse(fixed, saltBytes, unixTime());
+      const response = decodeResponse(headerScratch, saltBytes, unixTime());
       if (!timingSafeEqual(response.requestSalt, requestSalt)) {
         throw new PodsocksError('ERR_REPLAY', 'the response answers another request');
       }

@@ -18,6 +18,12 @@ export const READ_BYTES = 255 * 1024;
 const SHARED_READ_BUFFER = process.platform === 'win32' ? undefined : Buffer.allocUnsafeSlow(READ_BYTES);
 const WINDOWS_READ_BYTES = 64 * 1024;
 
+/** What is used of Node's TCP handles, whose methods return 0 or a negative error number. */
+interface Handle {
+  readStart(): number;
+  getpeername(out: object): number;
+}
+
 /** A TCP connection whose bytes are handed to `receive` without a copy and without an allocation. */
 export class Connection {
   readonly socket: Socket;
@@ -26,9 +32,9 @@ export class Connection {
   /** Set when what was sent is not the whole: then it must not end with a FIN. */
   incomplete = false;
 
-  private constructor(options: SocketConstructorOpts & { handle?: unknown }) {
+  private constructor(handle: unknown) {
     this.socket = new Socket({
-      ...options,
+      handle,
       allowHalfOpen: true,
       onread: {
         buffer: SHARED_READ_BUFFER ?? Buffer.allocUnsafeSlow(WINDOWS_READ_BYTES),
@@ -50,12 +56,12 @@ export class Connection {
     const handle = shell._handle;
     shell._handle = null;
     shell.destroy(); // takes it off its server's count
-    return new Connection({ handle } as SocketConstructorOpts);
+    return new Connection(handle);
   }
 
   /** Starts to connect. Reading begins with `socket.resume()`. */
   static connect(options: TcpNetConnectOpts): Connection {
-    const connection = new Connection({});
+    const connection = new Connection(undefined);
     connection.socket.pause();
     connection.socket.connect(options);
     return connection;
@@ -65,11 +71,17 @@ export class Connection {
    * After 'end': calls `confirmed` if the peer has really ended in order; if it has reset, 'error' follows instead.
    *
    * Where a RST comes behind data that was not read yet, libuv sees the hang-up and reports an end without asking the kernel
-   * which it was. Asking once more tells; the answer is there by the next turn of the event loop.
+   * which it was. A socket that was reset has no peer any more, one that got a FIN has. If there is none, which is also so
+   * after both have ended, reading once more tells; the answer is there by the next turn of the event loop.
    */
   confirmEnd(confirmed: () => void): void {
     const { socket } = this;
-    (socket as Socket & { _handle: { readStart(): number } | null })._handle?.readStart();
+    const { _handle: handle } = socket as Socket & { _handle: Handle | null };
+    if (handle?.getpeername({}) === 0) {
+      confirmed();
+      return;
+    }
+    handle?.readStart();
     // The first comes before the next poll, the second behind it.
     setImmediate(() =>
       setImmediate(() => {

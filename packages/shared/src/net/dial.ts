@@ -1,5 +1,5 @@
 import { lookup } from 'node:dns';
-import type { LookupFunction } from 'node:net';
+import type { LookupFunction, TcpNetConnectOpts } from 'node:net';
 import { PodsocksError } from '../runtime/errors.ts';
 import { formatTarget } from '../wire/address.ts';
 import { Connection } from './connection.ts';
@@ -46,9 +46,10 @@ export function dial(options: DialOptions): Promise<Connection> {
       keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
       autoSelectFamily: true,
       autoSelectFamilyAttemptTimeout: Math.min(ATTEMPT_TIMEOUT_MS, Math.ceil(timeout / 3)),
-      ...(ipv6First && { lookup: lookupIpv6First }),
-      ...(localAddress !== undefined && { localAddress, family: localAddress.includes(':') ? 6 : 4 }),
-    });
+      lookup: ipv6First ? lookupIpv6First : undefined,
+      localAddress,
+      family: localAddress === undefined ? undefined : localAddress.includes(':') ? 6 : 4,
+    } as TcpNetConnectOpts);
     const { socket } = connection;
     const timer = setTimeout(() => {
       fail(new PodsocksError('ERR_TIMEOUT', `${formatTarget(options)}: no answer within ${timeout / 1000} s`));

@@ -137,11 +137,17 @@ function readTime(input: Uint8Array, at: number): number {
 }
 
 function writeTime(out: Uint8Array, at: number, seconds: number): void {
-  new DataView(out.buffer, out.byteOffset).setBigUint64(at, BigInt(seconds));
+  writeU32(out, at, Math.floor(seconds / 0x1_0000_0000));
+  writeU32(out, at + 4, seconds % 0x1_0000_0000);
 }
 
 function readU16(input: Uint8Array, at: number): number {
   return (input[at]! << 8) | input[at + 1]!;
+}
+
+function writeU32(out: Uint8Array, at: number, value: number): void {
+  writeU16(out, at, value >>> 16);
+  writeU16(out, at + 2, value & 0xffff);
 }
 
 function writeU16(out: Uint8Array, at: number, value: number): void {

@@ -1,0 +1,24 @@
+import type { AeadContext } from './aead.ts';
+import { MAX_KEY_BYTES, sip004Subkey, sip022Subkey } from './key-derivation.ts';
+import type { StreamServices } from './stream.ts';
+
+/** Where every subkey lies for the moment between its derivation and the context that copies it. */
+const scratch = new Uint8Array(MAX_KEY_BYTES);
+
+type Services = Pick<StreamServices, 'method' | 'backend'>;
+
+/** The context of one direction of a SIP004 connection; the subkey stays nowhere else. */
+export function sip004Context(services: Services, masterKey: Uint8Array, salt: Uint8Array): AeadContext {
+  return contextOf(services, sip004Subkey(masterKey, salt, scratch));
+}
+
+/** The context of one direction of a SIP022 connection; the subkey stays nowhere else. */
+export function sip022Context(services: Services, psk: Uint8Array, salt: Uint8Array): AeadContext {
+  return contextOf(services, sip022Subkey(psk, salt, scratch));
+}
+
+function contextOf({ method, backend }: Services, subkey: Uint8Array): AeadContext {
+  const context = backend.create(method.aead, subkey);
+  scratch.fill(0);
+  return context;
+}
