@@ -12,7 +12,7 @@ const project = (name: string, include: string[], testTimeout: number) => ({
 export default defineConfig({
   test: {
     projects: [
-      project('unit', ['packages/*/src/**/*.test.ts', 'test/structure/*.test.ts'], 20_000),
+      project('unit', ['packages/*/src/**/*.test.ts', 'bench/src/**/*.test.ts', 'test/structure/*.test.ts'], 20_000),
       project('integration', ['test/integration/*.test.ts'], 30_000),
       project('hostile', ['test/hostile/*.test.ts'], 60_000),
       project('interop', ['test/interop/*.test.ts'], 180_000),
