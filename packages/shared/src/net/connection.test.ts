@@ -1,0 +1,67 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
+import { expect, it, onTestFinished } from 'vitest';
+import { Connection, READ_BYTES } from './connection.ts';
+
+const BYTES = 64 * READ_BYTES;
+
+it('lets the event loop turn after two full reads, and loses nothing', async () => {
+  const server = createServer(socket => {
+    socket.on('error', () => {});
+    socket.end(Buffer.alloc(BYTES, 7));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+
+  const connection = Connection.connect({ host: '127.0.0.1', port: (server.address() as AddressInfo).port });
+  onTestFinished(() => void connection.socket.destroy());
+  let received = 0;
+  let ended = false;
+  let inThisTurn = 0;
+  let most = 0;
+  connection.receive = (_input, length) => {
+    received += length;
+    inThisTurn += length;
+    most = Math.max(most, inThisTurn);
+    return true;
+  };
+  connection.socket.on('end', () => {
+    ended = true;
+  });
+  connection.socket.resume();
+  while (!ended) {
+    await turn();
+    inThisTurn = 0;
+  }
+  expect(received).toBe(BYTES);
+  expect(most).toBeLessThanOrEqual(2 * READ_BYTES + READ_BYTES); // the last read of a stretch may be a partial one
+});
+
+it('stays stopped when its socket was paused in between', async () => {
+  const server = createServer(socket => {
+    socket.on('error', () => {});
+    socket.write(Buffer.alloc(BYTES, 7));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+
+  const connection = Connection.connect({ host: '127.0.0.1', port: (server.address() as AddressInfo).port });
+  onTestFinished(() => void connection.socket.destroy());
+  let received = 0;
+  connection.receive = (_input, length) => {
+    received += length;
+    return true;
+  };
+  connection.socket.resume();
+  while (received < 2 * READ_BYTES) await turn();
+  connection.socket.pause();
+  for (let turns = 0; turns < 5; turns++) await turn();
+  const before = received;
+  for (let turns = 0; turns < 100; turns++) await turn();
+  expect(received).toBe(before);
+  connection.socket.resume();
+  while (received < BYTES) await turn();
+});
