@@ -1,13 +1,15 @@
-import { createCipheriv, createDecipheriv, createHash, createHmac } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHash } from 'node:crypto';
 import { blake3 } from '@noble/hashes/blake3.js';
 import { PodsocksError } from '../runtime/errors.ts';
+import { hmacSha1 } from './hmac-sha1.ts';
 import type { Method } from './methods.ts';
 
 /** Of the methods of SIP022. */
 const KEY_BYTES = [16, 32];
 export const MAX_KEY_BYTES = 32;
 
-const SS_SUBKEY = 'ss-subkey';
+const SS_SUBKEY = Buffer.from('ss-subkey');
+const NOTHING: Uint8Array = new Uint8Array(0);
 const deriveSessionSubkey = keyDerivation('shadowsocks 2022 session subkey');
 const deriveIdentitySubkey = keyDerivation('shadowsocks 2022 identity subkey');
 
@@ -30,22 +32,18 @@ export function evpBytesToKey(password: string, keyBytes: number): Uint8Array {
 /**
  * SIP004 and SIP007: HKDF-SHA1 of the master key (RFC 5869), as long as the key.
  *
- * Out of HMACs, because hkdfSync makes a key object and a job for each call: 9.5 µs against 5.8, twice a connection.
- *
  * @param out where it is written, from its beginning.
  * @returns the subkey, a view into `out`.
  */
 export function sip004Subkey(masterKey: Uint8Array, salt: Uint8Array, out = new Uint8Array(MAX_KEY_BYTES)): Uint8Array {
   const subkey = out.subarray(0, masterKey.length);
-  const extracted = createHmac('sha1', salt).update(masterKey).digest();
-  let previous: Uint8Array = new Uint8Array(0);
+  const extracted = hmacSha1(salt, masterKey);
+  let previous = NOTHING;
   for (let block = 1, at = 0; at < subkey.length; block++) {
-    previous = createHmac('sha1', extracted).update(previous).update(SS_SUBKEY).update(Uint8Array.of(block)).digest();
+    previous = hmacSha1(extracted, previous, SS_SUBKEY, Uint8Array.of(block));
     subkey.set(previous.subarray(0, subkey.length - at), at);
     at += previous.length;
   }
-  extracted.fill(0);
-  previous.fill(0);
   return subkey;
 }
 
