@@ -49,6 +49,18 @@ describe.each(AEADS)('$aead', ({ aead, keyBytes }) => {
     );
   });
 
+  it.each([16_384, 16_385, 65_535])('does so for %i bytes as well', length => {
+    const key = new Uint8Array(keyBytes).fill(3);
+    const plain = Uint8Array.from({ length }, (_, index) => index ^ (index >> 8));
+    const [first, ...others] = backends.map(backend => sealAt(backend, aead, key, plain, 1, 2));
+    for (const other of others) expect(Buffer.compare(other, first!)).toBe(0);
+    for (const backend of backends) {
+      const opened = new Uint8Array(length);
+      expect(backend.create(aead, key).open(opened, 0, first!, 1, length)).toBe(true);
+      expect(Buffer.compare(opened, plain)).toBe(0);
+    }
+  });
+
   it.each(backends)('counts the nonce up after success only, under $name', backend => {
     const key = new Uint8Array(keyBytes).fill(7);
     const plain = Uint8Array.of(1, 2, 3);
