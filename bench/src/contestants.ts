@@ -49,6 +49,7 @@ export const CONTESTANTS: readonly Contestant[] = [
   crossed('2022-blake3-aes-256-gcm', 'rust → podsocks', RUST, NATIVE),
   crossed('2022-blake3-aes-256-gcm', 'podsocks → sing-box', NATIVE, SING_BOX),
   crossed('2022-blake3-aes-256-gcm', 'sing-box → podsocks', SING_BOX, NATIVE),
+  { ...twoWorkers('2022-blake3-aes-256-gcm'), bulkOnly: true, allCpus: true },
   { ...pair('2022-blake3-aes-256-gcm', `${NAMES.rust}, all CPUs`, RUST), bulkOnly: true, allCpus: true },
   { ...pair('2022-blake3-aes-256-gcm', `${NAMES.singBox}, all CPUs`, SING_BOX), bulkOnly: true, allCpus: true },
   { ...pair('2022-blake3-aes-128-gcm', NAMES.native, NATIVE), bulkOnly: true },
@@ -77,6 +78,11 @@ function podsocks(backend: string): EndChoice {
 
 function pair(method: string, name: string, both: EndChoice): Contestant {
   return { method, name, server: both, client: both };
+}
+
+function twoWorkers(method: string): Contestant {
+  const server = { ...NATIVE, args: [...NATIVE.args!, '--workers', '2'] };
+  return { method, name: `${NAMES.native}, 2 workers, all CPUs`, server, client: NATIVE };
 }
 
 /** Named client → server, the way that a connection is opened. */

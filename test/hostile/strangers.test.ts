@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { WORKERS } from '../support/own-server.ts';
 import { type Attackable, startVictim, underEachScheme } from './support/ends.ts';
 import { flipped, requestTo } from './support/requests.ts';
 import { openSocket, probe, sight } from './support/sighting.ts';
@@ -20,8 +21,9 @@ describe('draining', () => {
         probe(victim.port, Buffer.alloc(100_000, 7)),
         sight(expelled),
       ];
-      // The last of them to come has been accepted when another, later one has been answered: by FIN for its FIN.
-      await probe(victim.port, new Uint8Array(0), { fin: true });
+      // The last of them to come has been accepted when another, later one has been answered: by FIN for its FIN. The
+      // workers, if there are several, take turns.
+      for (let worker = 0; worker < WORKERS; worker++) await probe(victim.port, new Uint8Array(0), { fin: true });
 
       await victim.server.drain(); // 60 s if it waited
       for (const stranger of strangers) expect(await stranger).toMatchObject({ bytes: Buffer.alloc(0), end: 'fin' });

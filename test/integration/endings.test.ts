@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { onConfirmedEnd } from '../support/confirm-end.ts';
 import { freePort } from '../support/free-port.ts';
 import { startEcho } from '../support/targets/echo.ts';
 import { startPair } from './in-process.ts';
@@ -33,13 +34,9 @@ async function socks(socksPort: number, port: number): Promise<Socket> {
   return socket;
 }
 
-/** Of a plain socket, with the care that Connection.confirmEnd takes: a RST behind unread data is reported as an end. */
 function ending(socket: Socket): Promise<'fin' | 'rst'> {
   return new Promise(resolve => {
-    socket.once('end', () => {
-      (socket as Socket & { _handle: { readStart(): number } | null })._handle?.readStart();
-      setImmediate(() => setImmediate(() => resolve('fin'))); // unless the error comes first
-    });
+    onConfirmedEnd(socket, () => resolve('fin'));
     socket.once('error', () => resolve('rst'));
     socket.resume();
   });
@@ -180,8 +177,9 @@ describe('stopping', () => {
     const socket = await socks(pair.socksPort, echo.port);
     socket.write('hello');
     await once(socket, 'data');
+    const ended = ending(socket);
     await pair.server.drain();
-    expect(await ending(socket)).toBe('rst');
+    expect(await ended).toBe('rst');
     await echo.close();
   });
 
@@ -192,7 +190,8 @@ describe('stopping', () => {
     stranger.on('error', () => {});
     await once(stranger, 'connect');
     await sleep(50);
+    const ended = ending(stranger);
     await pair.server.drain();
-    expect(await ending(stranger)).toBe('fin');
+    expect(await ended).toBe('fin');
   });
 });

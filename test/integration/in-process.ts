@@ -2,13 +2,15 @@ import { randomBytes } from 'node:crypto';
 import { type RunningClient, startClient } from '@podsocks/client/client';
 import type { ClientConfig } from '@podsocks/client/config';
 import type { ServerConfig } from '@podsocks/server/config';
-import { type RunningServer, startServer } from '@podsocks/server/server';
+import type { RunningServer } from '@podsocks/server/server';
 import { clientKeys, serverKey } from '@podsocks/shared/crypto/key-derivation';
 import { methodNamed } from '@podsocks/shared/crypto/methods';
 import type { Logger } from '@podsocks/shared/runtime/log';
 import { createLogger } from '@podsocks/shared/runtime/log';
 import { onTestFinished } from 'vitest';
+import { backendUnderTest } from '../support/backend-under-test.ts';
 import type { Connection } from '../support/connection.ts';
+import { startOwnServer, WORKERS } from '../support/own-server.ts';
 import { connectThrough, type Destination } from '../support/socks5-connect.ts';
 
 /** ss-server and ss-local in the test's process. */
@@ -38,7 +40,6 @@ const COMMON = {
   ipv6First: false,
   noDelay: true,
   reusePort: false,
-  cryptoBackend: 'auto',
 } as const;
 
 const LOOPBACK = [{ host: '127.0.0.1', port: 0 }];
@@ -58,11 +59,13 @@ export async function startPair(options: PairOptions = {}): Promise<Pair> {
     name,
     password: randomBytes(method.keyBytes).toString('base64'),
   }));
-  const server = await startServer(
+  const server = await startOwnServer(
     {
       ...COMMON,
       listen: LOOPBACK,
       method,
+      cryptoBackend: backendUnderTest(method),
+      workers: WORKERS,
       key: serverKey(method, password),
       users: users.map(user => ({ name: user.name, key: serverKey(method, user.password) })),
       ...options.server,
@@ -84,6 +87,7 @@ export async function startPair(options: PairOptions = {}): Promise<Pair> {
         },
       ],
       socksUsers: [],
+      cryptoBackend: backendUnderTest(method),
       ...options.client,
     },
     { log: logger },

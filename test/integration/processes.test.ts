@@ -1,55 +1,15 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { freePort } from '../support/free-port.ts';
+import { CLIENT, DEMO, run, SERVER } from '../support/own-program.ts';
 import { connectThrough } from '../support/socks5-connect.ts';
 import { startEcho } from '../support/targets/echo.ts';
 
 // The programs as they are run: built, as processes, with real signals.
 
-const SERVER = 'packages/server/bin/ss-server.cjs';
-const CLIENT = 'packages/client/bin/ss-local.cjs';
-const DEMO = 'demo/dist/start.js';
 const KEY = Buffer.alloc(32, 7).toString('base64');
-
-interface Program {
-  readonly child: ChildProcess;
-  /** Everything written so far, on both streams. */
-  output(): string;
-  /** Resolves when the output has this. */
-  wrote(pattern: RegExp): Promise<RegExpExecArray>;
-  readonly exitCode: Promise<number | null>;
-}
-
-function run(script: string, args: readonly string[], env: Record<string, string> = {}): Program {
-  const path = fileURLToPath(new URL(`../../${script}`, import.meta.url));
-  const child = spawn(process.execPath, [path, ...args], { env: { ...process.env, ...env } });
-  onTestFinished(() => void child.kill('SIGKILL'));
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', text => {
-      output += text;
-    });
-  }
-  const exitCode = once(child, 'close').then(([code]) => code as number | null);
-  return {
-    child,
-    output: () => output,
-    exitCode,
-    async wrote(pattern) {
-      let found: RegExpExecArray | null = null;
-      while (found === null) {
-        found = pattern.exec(output);
-        if (found === null && child.exitCode !== null) throw new Error(`it ended without ${pattern}:\n${output}`);
-        if (found === null) await new Promise(resolve => setTimeout(resolve, 20));
-      }
-      return found;
-    },
-  };
-}
 
 async function get(socksPort: number, port: number): Promise<string> {
   const connection = await connectThrough(socksPort, { host: '127.0.0.1', port });
@@ -101,8 +61,10 @@ describe('signals', () => {
     const echo = await startEcho();
     onTestFinished(() => echo.close());
     const [serverPort, socksPort] = [await freePort(), await freePort()];
-    const server = run(SERVER, ['-s', '127.0.0.1', '-p', `${serverPort}`], { SS_PASSWORD: KEY });
-    const client = run(CLIENT, ['-s', '127.0.0.1', '-p', `${serverPort}`, '-l', `${socksPort}`], { SS_PASSWORD: KEY });
+    const server = run(SERVER, ['-s', '127.0.0.1', '-p', `${serverPort}`], { env: { SS_PASSWORD: KEY } });
+    const client = run(CLIENT, ['-s', '127.0.0.1', '-p', `${serverPort}`, '-l', `${socksPort}`], {
+      env: { SS_PASSWORD: KEY },
+    });
     await Promise.all([server.wrote(/listening on/), client.wrote(/SOCKS5 on/)]);
     const connection = await connectThrough(socksPort, { host: '127.0.0.1', port: echo.port });
     await connection.send('before');

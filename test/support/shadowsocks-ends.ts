@@ -3,6 +3,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { methodNamed } from '@podsocks/shared/crypto/methods';
+import { backendUnderTest } from './backend-under-test.ts';
 import { freePort } from './free-port.ts';
 import { type ProgramRun, startProgram } from './program-run.ts';
 import { type Program, pathOf } from './programs.ts';
@@ -58,7 +60,7 @@ export async function startServer({ impl, method, password, users }: ServerOptio
   const server = { server: '127.0.0.1', server_port: port, method, password, ...(users && { users }) };
   // shadowsocks-rust overlooks `users` outside of `servers`.
   const config = impl === 'rust' ? { servers: [server] } : server;
-  return startFromFile(impl, 'server', config, port);
+  return startFromFile(impl, 'server', config, port, flagsOf(impl, method));
 }
 
 export async function startClient({ impl, method, password, serverPort, settings }: ClientOptions): Promise<End> {
@@ -72,7 +74,7 @@ export async function startClient({ impl, method, password, serverPort, settings
     password,
     ...settings,
   };
-  return startFromFile(impl, 'client', config, port);
+  return startFromFile(impl, 'client', config, port, flagsOf(impl, method));
 }
 
 /** All implementations take the same fields in a configuration file, which is part of what is tested. */
@@ -81,18 +83,23 @@ async function startFromFile(
   end: 'server' | 'client',
   config: object,
   port: number,
+  flags: readonly string[],
 ): Promise<End> {
   const directory = await mkdtemp(join(tmpdir(), 'podsocks-interop-'));
   const file = join(directory, 'config.json');
   await writeFile(file, JSON.stringify(config));
   const removeFile = () => rm(directory, { recursive: true, force: true });
   try {
-    const run = await startProgram(`${impl} ${end}`, [...commandOf(impl, end), '-c', file], port);
+    const run = await startProgram(`${impl} ${end}`, [...commandOf(impl, end), '-c', file, ...flags], port);
     return { ...run, port, stop: () => run.stop().finally(removeFile) };
   } catch (error) {
     await removeFile();
     throw error;
   }
+}
+
+function flagsOf(impl: Implementation, method: string): string[] {
+  return impl === 'podsocks' ? ['--crypto-backend', backendUnderTest(methodNamed(method))] : [];
 }
 
 /** A new password that the method accepts: SIP022 wants base64 of a key, SIP004 takes any text. */

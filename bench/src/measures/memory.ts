@@ -45,7 +45,7 @@ export const memory: Measure = {
       `connections add to it ${SETTLE_MS[size] / 1000} s after they have exchanged a byte, divided by their number.`
     );
   },
-  mostRounds: quick => (quick ? 1 : 3),
+  mostRounds: quick => (quick ? 1 : 2),
   secondsEach: quick => (quick ? 3 : 18),
   subjects: context => {
     const contestants = context.contestants.filter(({ bulkOnly }) => !bulkOnly);

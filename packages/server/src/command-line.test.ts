@@ -89,12 +89,12 @@ describe('ss-server', () => {
   });
 
   test('--check prints what would run, without keys, and starts nothing', async () => {
-    const config = configFile({ password: C, users: [{ name: 'alice', password: A }], fast_open: true });
+    const config = configFile({ password: C, users: [{ name: 'alice', password: A }], workers: 3, fast_open: true });
     const { code, out, err, started } = await run(['--check', '-c', config, '-p', '1234', '-b', '::1']);
     expect({ code, started }).toEqual({ code: 0, started: [] });
     expect(err).toMatch(/^ss-server: warning: .*fast_open: Node.js has no TCP Fast Open[^\n]*\n$/);
     expect(out).toMatch(
-      /listen +0\.0\.0\.0:1234\n.*method +2022-blake3-aes-256-gcm\n.*users +alice\n.*leaves from +::1\n/,
+      /listen +0\.0\.0\.0:1234\n.*method +2022-blake3-aes-256-gcm\n.*users +alice\n.*leaves from +::1\n.*workers +3\n/,
     );
     for (const secret of [A, C]) expect(out).not.toContain(secret);
   });
@@ -116,6 +116,7 @@ describe('--help', () => {
         '-p',
         '-b',
         '--drain-timeout',
+        '--workers',
         '-k',
         '--password-file',
         '-m',
@@ -143,6 +144,7 @@ describe('--help', () => {
         'SS_SERVER',
         'SS_SERVER_PORT',
         'SS_TIMEOUT',
+        'SS_WORKERS',
       ],
     ]);
   });

@@ -32,7 +32,7 @@ Examples:
 
 Flags win over the environment, the environment over the file, the file over defaults.`;
 
-/** What the command line runs; `start` is startServer. */
+/** What the command line runs; `start` is startServer or startWorkers. */
 export interface ServerProgram {
   readonly version: string;
   readonly start: (config: ServerConfig, deps: { readonly log: Logger }) => Promise<Running>;
@@ -85,12 +85,13 @@ export async function main(
   return (await runProgram(program, argv, surroundings)) || exitCode;
 }
 
-function describe({ listen, method, users, bindAddress }: ServerConfig): [label: string, value: string][] {
+function describe({ listen, method, users, bindAddress, workers }: ServerConfig): [label: string, value: string][] {
   return [
     ['listen', listen.map(formatTarget).join(', ')],
     ['method', method.name],
     ['users', users.map(user => user.name).join(', ') || 'one password for all'],
     ['leaves from', Object.values(bindAddress ?? {}).join(', ') || 'any address'],
+    ['workers', `${workers}`],
   ];
 }
 

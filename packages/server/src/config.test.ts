@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { serverKey } from '@podsocks/shared/crypto/key-derivation';
 import { methodNamed } from '@podsocks/shared/crypto/methods';
 import { configHarness, type Sources } from '@podsocks/shared/settings/config-fixtures';
@@ -18,6 +19,7 @@ test('has defaults for everything but the password', () => {
       method: methodNamed('2022-blake3-aes-256-gcm'),
       key: bytes(A),
       users: [],
+      workers: 1,
       timeout: 300_000,
       connectTimeout: 10_000,
       handshakeTimeout: 60_000,
@@ -97,6 +99,14 @@ const settings: readonly {
     file: ['drain_timeout', 3, 3000],
     none: 25_000,
     pick: ({ config }) => config.drainTimeout,
+  },
+  {
+    name: 'workers',
+    flag: ['2', 2],
+    env: ['SS_WORKERS', 'auto', availableParallelism()],
+    file: ['workers', 3, 3],
+    none: 1,
+    pick: ({ config }) => config.workers,
   },
   {
     name: 'nofile',
@@ -301,6 +311,12 @@ test.each<[Sources, string]>([
   [
     { env: { SS_PASSWORD: A, SS_MAX_CONNECTIONS: '0' } },
     'SS_MAX_CONNECTIONS: "0" is not a count; give a number from 1',
+  ],
+  [{ flags: { password: A, workers: '0' } }, '--workers: "0" is not a count; give a number from 1'],
+  [{ env: { SS_PASSWORD: A, SS_WORKERS: '8388' } }, 'SS_WORKERS: 8388 workers are too many; give a number from 1 to'],
+  [
+    { flags: { password: A, reusePort: true, workers: '2', serverPort: '0' } },
+    '--reuse-port: each worker binds the port itself, so 0 would give each another; choose a port',
   ],
   [{ file: { servers: [] } }, 'servers: there is one port; use "server" and "server_port"'],
 ])('an error names place, fault and mend, never the secret: %#', (sources, expected) => {

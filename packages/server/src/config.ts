@@ -1,4 +1,5 @@
 import { isIPv6 } from 'node:net';
+import { availableParallelism } from 'node:os';
 import { backendFor } from '@podsocks/shared/crypto/backends';
 import { serverKey } from '@podsocks/shared/crypto/key-derivation';
 import { DEFAULT_METHOD, type Method, methodNamed } from '@podsocks/shared/crypto/methods';
@@ -12,7 +13,7 @@ import {
   folded,
 } from '@podsocks/shared/settings/common-config';
 import { type FileLayer, readConfigFile } from '@podsocks/shared/settings/config-file';
-import { commonFields, type Fields, records, secret, text, texts } from '@podsocks/shared/settings/fields';
+import { commonFields, type Fields, number, records, secret, text, texts } from '@podsocks/shared/settings/fields';
 import type { ForeignFields } from '@podsocks/shared/settings/foreign-fields';
 import {
   envLayer,
@@ -24,7 +25,7 @@ import {
   several,
   single,
 } from '@podsocks/shared/settings/settings';
-import { parseAddress, parseHost, parseListenPort } from '@podsocks/shared/settings/values';
+import { parseAddress, parseCount, parseHost, parseListenPort } from '@podsocks/shared/settings/values';
 
 /** What ss-server runs with. Times in milliseconds. */
 export interface ServerConfig extends CommonConfig {
@@ -33,6 +34,8 @@ export interface ServerConfig extends CommonConfig {
   /** SIP022: the PSK, or the iPSK where there are users. SIP004: the key; absent where there are users. */
   readonly key?: Uint8Array;
   readonly users: readonly { readonly name: string; readonly key: Uint8Array }[];
+  /** Processes that serve. With more than one, each has an even share of `maxConnections`. */
+  readonly workers: number;
   /** Where outgoing connections leave from, per address family. */
   readonly bindAddress?: { readonly ipv4?: string; readonly ipv6?: string };
 }
@@ -71,6 +74,11 @@ export const SERVER_SETTINGS = {
     parseAddress,
   ),
   drainTimeout: drainTimeoutSetting(DEFAULTS.drainTimeout),
+  workers: single(
+    { flags: '--workers <number>', env: 'SS_WORKERS' },
+    'processes that serve, or auto: one for each processor (default: 1)',
+    parseWorkers,
+  ),
   ...commonSettings,
 } satisfies Settings;
 
@@ -79,6 +87,7 @@ const FILE_FIELDS = {
   local_address: texts(parseAddress),
   local_ipv4_address: text(parseAddress),
   local_ipv6_address: text(parseAddress),
+  workers: number(parseWorkers),
   users: records({ name: text(parseUserName), password: secret }),
 } satisfies Fields;
 
@@ -119,10 +128,17 @@ export function loadServer(
     })),
     method,
     ...keysOf(method, given.password, users),
+    workers: given.workers?.value ?? 1,
     ...(bindAddress && { bindAddress }),
     ...commonConfig(given, DEFAULTS, { warn, nodeVersion }),
   };
   backendFor(method, config.cryptoBackend);
+  if (config.reusePort && config.workers > 1 && config.listen.some(({ port }) => port === 0)) {
+    throw wrong(
+      `${given.reusePort?.from}: each worker binds the port itself, so 0 would give each another; ` +
+        'choose a port, or leave it out',
+    );
+  }
   return {
     config,
     secrets: {
@@ -211,6 +227,16 @@ function bindAddressOf(given: Sourced<readonly string[]> | undefined): ServerCon
     throw wrong(`${given.from}: takes one IPv4 and one IPv6 address; leave out the others`);
   }
   return { ...(ipv4[0] && { ipv4: ipv4[0] }), ...(ipv6[0] && { ipv6: ipv6[0] }) };
+}
+
+/** More are a slip, such as a port in the wrong place: each takes some 60 MB. */
+const MOST_WORKERS = 256;
+
+function parseWorkers(text: string): number {
+  if (text === 'auto') return availableParallelism();
+  const workers = parseCount(text);
+  if (workers <= MOST_WORKERS) return workers;
+  throw wrong(`${workers} workers are too many; give a number from 1 to ${MOST_WORKERS}, or auto`);
 }
 
 function parseUserName(name: string): string {

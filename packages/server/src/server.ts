@@ -1,4 +1,5 @@
-import { describeBackend } from '@podsocks/shared/crypto/backends';
+import { backendFor, describeBackend } from '@podsocks/shared/crypto/backends';
+import type { Request } from '@podsocks/shared/crypto/stream';
 import { serverStreams } from '@podsocks/shared/crypto/streams';
 import type { Connection } from '@podsocks/shared/net/connection';
 import { connectionBudget } from '@podsocks/shared/net/descriptors';
@@ -16,6 +17,7 @@ import { formatTarget, type Target, targetOf } from '@podsocks/shared/wire/addre
 import { absorb, authenticate } from './authenticate.ts';
 import type { ServerConfig } from './config.ts';
 import { keyringOf } from './keyring.ts';
+import type { SharedReplays } from './workers/shared-replays.ts';
 
 export interface RunningServer extends Running {
   readonly addresses: readonly Endpoint[];
@@ -23,12 +25,43 @@ export interface RunningServer extends Running {
 
 /** @throws PodsocksError ERR_LISTEN or ERR_CONFIG; then nothing runs. */
 export async function startServer(config: ServerConfig, { log }: { log: Logger }): Promise<RunningServer> {
+  const maxConnections = config.maxConnections ?? connectionBudget(config.nofile);
+  const listener = prepareServer({ ...config, maxConnections }, { log });
+  await listener.listen();
+  logStart(log, config, { maxConnections }, listener.addresses);
+  return listener;
+}
+
+/** The first line of the log: what runs, and where. */
+export function logStart(
+  log: Logger,
+  { method, users, cryptoBackend: choice }: ServerConfig,
+  numbers: { readonly maxConnections: number; readonly workers?: number },
+  addresses: readonly Endpoint[],
+): void {
+  const cryptoBackend = describeBackend(backendFor(method, choice), choice);
+  log.info(
+    { method: method.name, users: users.length, cryptoBackend, ...numbers },
+    `listening on ${addresses.map(formatTarget).join(', ')}`,
+  );
+}
+
+export interface ServerDependencies {
+  readonly log: Logger;
+  /** In a worker, the filter that it has together with the others; else there is one of the server's own. */
+  readonly replays?: SharedReplays;
+}
+
+/**
+ * ss-server without its ports: it may listen itself, or take connections that another process accepted.
+ *
+ * @throws PodsocksError ERR_CONFIG.
+ */
+export function prepareServer(config: ServerConfig, { log, replays }: ServerDependencies): Listener {
   const { method } = config;
-  const services = streamServices(method, config.cryptoBackend);
-  const streams = serverStreams(services);
+  const streams = serverStreams(streamServices(method, config.cryptoBackend, replays));
   const keyring = keyringOf(method, config.key, config.users);
   const clock = new IdleClock(config.timeout);
-  const maxConnections = config.maxConnections ?? connectionBudget(config.nofile);
   const logRefusals = atMostEvery<{ client: string; error: PodsocksError }>(
     REFUSAL_LOG_MS,
     (count, { client, error }) => log.warn({ count, client, code: error.code }, `refused: ${error.message}`),
@@ -36,11 +69,10 @@ export async function startServer(config: ServerConfig, { log }: { log: Logger }
 
   const listener = new Listener({
     ...config,
-    maxConnections,
+    maxConnections: config.maxConnections ?? connectionBudget(config.nofile),
     log,
     accept: (connection, client) => void serve(connection, client),
   });
-  await listener.listen();
 
   /** The main path: authenticate, dial, relay. */
   async function serve(connection: Connection, client: string): Promise<void> {
@@ -48,6 +80,21 @@ export async function startServer(config: ServerConfig, { log }: { log: Logger }
     const session = await authenticate(connection, opener).catch(error => refused({ client, error }));
     if (session === undefined) return;
     const { request, stream, first } = session;
+    // Now, not after the dial: the salt of a SIP004 answer has to be confirmed with that of its request.
+    const sealer = streams.sealResponse(request);
+    const release = () => {
+      if (first) buffers.give(first.buffer);
+      stream.close();
+      sealer.close();
+    };
+    if (replays !== undefined) {
+      const error = await objection(replays, request, connection);
+      if (error !== undefined) {
+        release();
+        absorb(connection);
+        return refused({ client, error });
+      }
+    }
     listener.admit(connection);
 
     const context = { client, user: request.user.name, target: formatTarget(request.target) };
@@ -55,8 +102,7 @@ export async function startServer(config: ServerConfig, { log }: { log: Logger }
       log.info(context, error.message);
     });
     if (target === undefined) {
-      if (first) buffers.give(first.buffer);
-      stream.close();
+      release();
       connection.reset();
       return;
     }
@@ -65,7 +111,7 @@ export async function startServer(config: ServerConfig, { log }: { log: Logger }
       client: connection,
       target,
       up: new Opening(stream),
-      down: new Sealing(streams.sealResponse(request)),
+      down: new Sealing(sealer),
       first,
       clock,
       idleTimeout: config.timeout,
@@ -93,19 +139,24 @@ export async function startServer(config: ServerConfig, { log }: { log: Logger }
     else logRefusals({ client, error });
   }
 
-  log.info(
-    {
-      method: method.name,
-      users: config.users.length,
-      cryptoBackend: describeBackend(services.backend, config.cryptoBackend),
-      maxConnections,
-    },
-    `listening on ${listener.addresses.map(formatTarget).join(', ')}`,
-  );
   return listener;
 }
 
 const REFUSAL_LOG_MS = 10_000;
+
+/** Why a request of a worker must not be served after all, now that all workers' requests are known. */
+async function objection(
+  replays: SharedReplays,
+  { salt, user }: Request,
+  { socket }: Connection,
+): Promise<PodsocksError | undefined> {
+  const verdict = await replays.confirm(salt);
+  if (socket.destroyed) return new PodsocksError('ERR_CLOSED', 'the connection closed before its salt was confirmed');
+  if (verdict === 'fresh') return undefined;
+  return verdict === 'full'
+    ? new PodsocksError('ERR_LIMIT', 'more requests within a minute than the replay filter can remember')
+    : new PodsocksError('ERR_REPLAY', `the salt of a request of user "${user.name}" was seen before`);
+}
 
 function dialOptions(config: ServerConfig, target: Target): DialOptions {
   const { bindAddress = {}, connectTimeout, ipv6First, noDelay } = config;

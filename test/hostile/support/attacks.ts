@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { encodeRequestFixed, REQUEST_FIXED_BYTES } from '@podsocks/shared/wire/sip022-header';
 import { freePort } from '../../support/free-port.ts';
+import { WORKERS } from '../../support/own-server.ts';
 import { type Attackable, freshKey } from './ends.ts';
 import { flipped, opened, requestTo, sealedUnits, unixTime } from './requests.ts';
 import { openSocket, sight } from './sighting.ts';
@@ -86,6 +87,9 @@ function brokenSip004({ scheme: { method }, keys: { client } }: Attackable, targ
   ];
 }
 
+/** The first second that is too many; but the clocks of workers go on while these tests have stopped their own. */
+const AHEAD = WORKERS > 1 ? 31 + 25 : 31;
+
 function brokenSip022({ scheme: { method }, keys: { client } }: Attackable, targetPort: number): Attack[] {
   const fixed = (length: number, type = 0) => {
     const out = new Uint8Array(REQUEST_FIXED_BYTES);
@@ -113,7 +117,7 @@ function brokenSip022({ scheme: { method }, keys: { client } }: Attackable, targ
     { name: 'a broken tag of the variable header', bytes: flipped(good, good.length - 1) },
     { name: 'a good fixed header and garbage', bytes: Buffer.concat([good.subarray(0, -26), randomBytes(200)]) },
     { name: 'a clock 31 s behind', bytes: flightAt(-31) },
-    { name: 'a clock 31 s ahead', bytes: flightAt(31) },
+    { name: `a clock ${AHEAD} s ahead`, bytes: flightAt(AHEAD) },
   ];
 }
 

@@ -14,7 +14,10 @@ export interface Usage {
   readonly descriptors: number;
 }
 
-/** An ss-server under attack, in a process of its own. */
+/**
+ * An ss-server under attack, in a process of its own. It never has workers: the memory and the descriptors of one process
+ * are what is tested.
+ */
 export interface ServerProcess extends Attackable {
   /** Rejects when the process has ended. */
   usage(): Promise<Usage>;
@@ -57,7 +60,8 @@ export async function startServerProcess(
   };
 
   const keys = freshKeys(scheme);
-  const config: ServerConfig = { ...COMMON, listen: LOOPBACK, method: scheme.method, ...keys.server, ...settings };
+  const own = { listen: LOOPBACK, method: scheme.method, workers: 1, ...keys.server };
+  const config: ServerConfig = { ...COMMON, ...own, ...settings };
   const { port } = (await ask(config)) as { port: number };
   return { scheme, keys, port, usage: async () => (await ask({})) as Usage };
 }

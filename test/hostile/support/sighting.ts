@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { onConfirmedEnd } from '../../support/confirm-end.ts';
 
 /** What one side of a connection has seen of the other. */
 export interface Sighting {
@@ -27,7 +28,7 @@ export function sight(socket: Socket, limit = LIMIT_MS, since = performance.now(
     const timer = setTimeout(done, limit, 'open');
     if (socket.errored) return done('rst');
     socket.on('data', (part: Buffer) => parts.push(part));
-    socket.once('end', () => done('fin'));
+    onConfirmedEnd(socket, () => done('fin'));
     socket.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'ECONNRESET' || error.code === 'EPIPE') return done('rst');
       clearTimeout(timer);

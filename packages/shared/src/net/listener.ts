@@ -1,16 +1,11 @@
-import { type AddressInfo, createServer, type ListenOptions, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { atMostEvery } from '../runtime/at-most-every.ts';
-import { PodsocksError } from '../runtime/errors.ts';
 import type { Running } from '../runtime/lifecycle.ts';
 import type { Logger } from '../runtime/log.ts';
-import { formatTarget } from '../wire/address.ts';
+import { Acceptor, type Endpoint } from './acceptor.ts';
 import { Connection } from './connection.ts';
-import { KEEP_ALIVE_DELAY_MS } from './dial.ts';
 
-export interface Endpoint {
-  readonly host: string;
-  readonly port: number;
-}
+export type { Endpoint };
 
 export interface ListenerOptions {
   readonly listen: readonly Endpoint[];
@@ -32,9 +27,7 @@ export interface ListenerOptions {
  * the cap the oldest stranger makes room for the next, so that silent connections cannot lock anybody out.
  */
 export class Listener implements Running {
-  /** Where it listens, once it does. */
-  readonly addresses: Endpoint[] = [];
-  readonly #servers: Server[] = [];
+  readonly #acceptor: Acceptor;
   readonly #options: ListenerOptions;
   /** When each was accepted, oldest first. */
   readonly #strangers = new Map<Connection, number>();
@@ -46,6 +39,7 @@ export class Listener implements Running {
 
   constructor(options: ListenerOptions) {
     this.#options = options;
+    this.#acceptor = new Acceptor({ ...options, accept: socket => this.take(socket) });
     this.#atCap = atMostEvery(LOG_INTERVAL_MS, (count, client) =>
       options.log.warn(
         { count, client, maxConnections: options.maxConnections },
@@ -55,6 +49,11 @@ export class Listener implements Running {
     this.#timer = setInterval(() => this.#expireStrangers(), Math.min(1000, options.handshakeTimeout / 4)).unref();
   }
 
+  /** Where it listens, once it does. */
+  get addresses(): readonly Endpoint[] {
+    return this.#acceptor.addresses;
+  }
+
   /**
    * Listens on all endpoints. Connections are accepted from the first one's moment on.
    *
@@ -62,11 +61,28 @@ export class Listener implements Running {
    */
   async listen(): Promise<void> {
     try {
-      for (const endpoint of this.#options.listen) await this.#bind(endpoint);
+      await this.#acceptor.listen();
     } catch (error) {
       await this.close();
       throw error;
     }
+  }
+
+  /** Takes in a connection that was accepted, here or by another process, and of which nothing has been read. */
+  take(socket: Socket): void {
+    const clientAddress = socket.remoteAddress ?? 'unknown';
+    const connection = Connection.adopt(socket);
+    if (this.#stopped || (this.size >= this.#options.maxConnections && !this.#makeRoom(clientAddress))) {
+      connection.reset();
+      return;
+    }
+    this.#strangers.set(connection, performance.now());
+    connection.socket.on('close', () => {
+      this.#strangers.delete(connection);
+      this.#admitted.delete(connection);
+      if (this.size === 0) this.#onEmpty?.();
+    });
+    this.#options.accept(connection, clientAddress);
   }
 
   get size(): number {
@@ -112,49 +128,7 @@ export class Listener implements Running {
   #stop(): void {
     this.#stopped = true;
     clearInterval(this.#timer);
-    for (const server of this.#servers) server.close();
-  }
-
-  #bind(endpoint: Endpoint): Promise<void> {
-    const { noDelay, reusePort, log } = this.#options;
-    const server = createServer({
-      allowHalfOpen: true,
-      pauseOnConnect: true,
-      noDelay,
-      keepAlive: true,
-      keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
-    });
-    // From the first moment on: connections may come while the next endpoint is still being bound.
-    server.on('connection', socket => this.#accept(socket));
-    return new Promise((resolve, reject) => {
-      const onError = (error: Error) => reject(listenError(endpoint, error));
-      server.once('error', onError);
-      server.listen({ ...endpoint, backlog: BACKLOG, ...(reusePort && { reusePort }) } as ListenOptions, () => {
-        server.off('error', onError);
-        // EMFILE and the like: libuv closes what it cannot keep; the listener lives on.
-        server.on('error', error => log.error({ err: error }, 'accepting failed'));
-        const { address, port } = server.address() as AddressInfo;
-        this.addresses.push({ host: address, port });
-        this.#servers.push(server);
-        resolve();
-      });
-    });
-  }
-
-  #accept(socket: Socket): void {
-    const clientAddress = socket.remoteAddress ?? 'unknown';
-    const connection = Connection.adopt(socket);
-    if (this.size >= this.#options.maxConnections && !this.#makeRoom(clientAddress)) {
-      connection.reset();
-      return;
-    }
-    this.#strangers.set(connection, performance.now());
-    connection.socket.on('close', () => {
-      this.#strangers.delete(connection);
-      this.#admitted.delete(connection);
-      if (this.size === 0) this.#onEmpty?.();
-    });
-    this.#options.accept(connection, clientAddress);
+    this.#acceptor.stop();
   }
 
   #makeRoom(clientAddress: string): boolean {
@@ -176,19 +150,3 @@ export class Listener implements Running {
 }
 
 const LOG_INTERVAL_MS = 10_000;
-
-/** As the kernel caps it (net.core.somaxconn); Node's default is 511. */
-const BACKLOG = 4096;
-
-function listenError(endpoint: Endpoint, cause: Error): PodsocksError {
-  const { code = 'unknown' } = cause as NodeJS.ErrnoException;
-  const where = formatTarget(endpoint);
-  const message =
-    {
-      EADDRINUSE: `${where} is taken by another program; choose another port, or find the program with: ss -ltnp sport = :${endpoint.port}`,
-      EACCES: `${where} is not allowed to this user; ports below 1024 need a right that podsocks does not: choose a higher one`,
-      EADDRNOTAVAIL: `${where} is no address of this machine`,
-      ENOTFOUND: `${where}: there is no such name`,
-    }[code] ?? `cannot listen on ${where} (${code})`;
-  return new PodsocksError('ERR_LISTEN', message, { cause });
-}

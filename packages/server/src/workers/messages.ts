@@ -1,0 +1,34 @@
+import type { ReplayFilter } from '@podsocks/shared/crypto/replay-filter';
+import type { Endpoint } from '@podsocks/shared/net/listener';
+import type { ErrorCode } from '@podsocks/shared/runtime/errors';
+import type { LogLevel } from '@podsocks/shared/runtime/log';
+import type { ServerConfig } from '../config.ts';
+
+/** What the replay filter says of a salt. */
+export type Verdict = ReturnType<ReplayFilter['add']>;
+
+/** What the primary tells a worker. Order is kept, so what is said first is done first. */
+export type ToWorker =
+  /** The first message; it holds the keys, which therefore are in no argument and no variable. */
+  | { readonly type: 'start'; readonly worker: number; readonly config: ServerConfig; readonly logLevel: LogLevel }
+  /** A connection for it, which comes with the message. */
+  | { readonly type: 'connection' }
+  /** Behind each connection. Nothing is to be done: that it could be sent tells the primary that the other arrived. */
+  | { readonly type: 'handed' }
+  /** The answer to the oldest `salts` without one, in their order. */
+  | { readonly type: 'verdicts'; readonly verdicts: readonly Verdict[] }
+  /** Let connections finish, then end. */
+  | { readonly type: 'drain' }
+  /** End now. */
+  | { readonly type: 'close' };
+
+/** What a worker tells the primary. */
+export type ToPrimary =
+  /** It takes connections. With --reuse-port it listens itself, at these addresses. */
+  | { readonly type: 'ready'; readonly addresses: readonly Endpoint[] }
+  /** It could not start, and ends. `code` is that of a PodsocksError. */
+  | { readonly type: 'failed'; readonly code: ErrorCode | undefined; readonly message: string }
+  /** Salts that it has accepted or made. */
+  | { readonly type: 'salts'; readonly salts: readonly Uint8Array[] }
+  /** A line of its log, in JSON. */
+  | { readonly type: 'log'; readonly line: string };

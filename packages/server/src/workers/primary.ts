@@ -1,0 +1,133 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ReplayFilter } from '@podsocks/shared/crypto/replay-filter';
+import { Acceptor } from '@podsocks/shared/net/acceptor';
+import { connectionBudget } from '@podsocks/shared/net/descriptors';
+import type { Endpoint } from '@podsocks/shared/net/listener';
+import { ownReplays } from '@podsocks/shared/net/stream-services';
+import type { Logger, LogLevel } from '@podsocks/shared/runtime/log';
+import type { ServerConfig } from '../config.ts';
+import { logStart, type RunningServer } from '../server.ts';
+import { BackOff } from './back-off.ts';
+import { HandOut } from './hand-out.ts';
+import type { ToWorker } from './messages.ts';
+import { relayLog } from './worker-log.ts';
+import { WorkerProcess } from './worker-process.ts';
+
+/** What a worker that was told to end gets beyond what it was told, before it is killed. */
+const GRACE_MS = 2_000;
+
+/**
+ * Starts ss-server in `config.workers` processes. This one, the primary, accepts the connections, and does nothing else
+ * for them than to hand them out and to know all their salts.
+ *
+ * @throws PodsocksError ERR_LISTEN or ERR_CONFIG; then nothing runs.
+ */
+export async function startWorkers(config: ServerConfig, { log }: { log: Logger }): Promise<RunningServer> {
+  const primary = new Primary(config, log);
+  await primary.start();
+  return primary;
+}
+
+class Primary implements RunningServer {
+  addresses: readonly Endpoint[] = [];
+  readonly #config: ServerConfig;
+  readonly #log: Logger;
+  readonly #acceptor: Acceptor;
+  readonly #handOut: HandOut;
+  readonly #replays: ReplayFilter;
+  readonly #workers = new Set<WorkerProcess>();
+  readonly #stopping = new AbortController();
+  /** Once stopping: resolves when no worker is left. */
+  #allEnded: Promise<unknown> = Promise.resolve();
+
+  constructor(config: ServerConfig, log: Logger) {
+    this.#config = config;
+    this.#log = log;
+    this.#handOut = new HandOut(connectionBudget(config.nofile));
+    this.#acceptor = new Acceptor({ ...config, log, accept: socket => this.#handOut.offer(socket) });
+    this.#replays = ownReplays(config.method);
+  }
+
+  async start(): Promise<void> {
+    const { workers, reusePort, maxConnections, nofile } = this.#config;
+    // With --reuse-port each worker listens itself, and the kernel hands out.
+    if (!reusePort) await this.#acceptor.listen();
+    const numbers = Array.from({ length: workers }, (_, index) => index + 1);
+    const first = numbers.map(number => this.#startWorker(number));
+    this.#allEnded = Promise.all(first.map(worker => worker.ended));
+    try {
+      const [bound] = await Promise.all(first.map(worker => worker.ready));
+      this.addresses = reusePort ? bound! : this.#acceptor.addresses;
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+    this.#allEnded = Promise.all(first.map(worker => this.#keep(worker)));
+    const cap = maxConnections ?? connectionBudget(nofile) * workers;
+    logStart(this.#log, this.#config, { maxConnections: cap, workers }, this.addresses);
+  }
+
+  /** Stops accepting and lets connections finish, but at most `drainTimeout`. */
+  drain(): Promise<void> {
+    return this.#stop({ type: 'drain' }, this.#config.drainTimeout + GRACE_MS);
+  }
+
+  /** Ends everything now. */
+  close(): Promise<void> {
+    return this.#stop({ type: 'close' }, GRACE_MS);
+  }
+
+  async #stop(message: ToWorker, patience: number): Promise<void> {
+    this.#stopping.abort();
+    this.#acceptor.stop();
+    this.#handOut.close();
+    for (const worker of this.#workers) worker.send(message);
+    const timer = setTimeout(() => {
+      for (const worker of this.#workers) {
+        this.#log.error({ worker: worker.number }, 'a worker does not end; killing it');
+        worker.kill();
+      }
+    }, patience);
+    await this.#allEnded;
+    clearTimeout(timer);
+  }
+
+  #startWorker(number: number): WorkerProcess {
+    const { workers, maxConnections } = this.#config;
+    const log = relayLog(this.#log, number);
+    const worker = new WorkerProcess(number, message => {
+      if (message.type === 'log') log(message.line);
+      else worker.send({ type: 'verdicts', verdicts: message.salts.map(salt => this.#replays.add(salt)) });
+    });
+    const share = maxConnections === undefined ? {} : { maxConnections: Math.ceil(maxConnections / workers) };
+    const config = { ...this.#config, ...share };
+    worker.send({ type: 'start', worker: number, config, logLevel: this.#log.level as LogLevel });
+    const onReady = () => {
+      this.#log.debug({ worker: number, pid: worker.pid }, 'a worker is ready');
+      if (!this.#config.reusePort) this.#handOut.add(worker);
+    };
+    worker.ready.then(onReady, () => {}); // if it is never, it ends, and that is told
+    this.#workers.add(worker);
+    return worker;
+  }
+
+  /** Puts another in a worker's place whenever it ends, until the server stops. */
+  async #keep(first: WorkerProcess): Promise<void> {
+    const backOff = new BackOff();
+    const { signal } = this.#stopping;
+    for (let worker = first; ; worker = this.#startWorker(worker.number)) {
+      const startedAt = performance.now();
+      const end = await worker.ended;
+      this.#workers.delete(worker);
+      this.#handOut.remove(worker);
+      if (signal.aborted) {
+        if (end.code !== 0) this.#log.error({ worker: worker.number, ...end }, 'a worker ended before it was done');
+        return;
+      }
+      const delay = backOff.after(performance.now() - startedAt);
+      this.#log.error({ worker: worker.number, ...end, delay }, 'a worker has ended; another will take its place');
+      await sleep(delay, undefined, { signal }).catch(() => {});
+      if (signal.aborted) return;
+    }
+  }
+}

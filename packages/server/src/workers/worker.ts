@@ -1,0 +1,77 @@
+import type { Socket } from 'node:net';
+import type { Listener } from '@podsocks/shared/net/listener';
+import { PodsocksError } from '@podsocks/shared/runtime/errors';
+import type { Logger } from '@podsocks/shared/runtime/log';
+import { prepareServer } from '../server.ts';
+import type { ToPrimary, ToWorker } from './messages.ts';
+import { SharedReplays } from './shared-replays.ts';
+import { workerLog } from './worker-log.ts';
+
+// The program of a worker. It serves what the primary hands it, until the primary says otherwise or has gone.
+
+process.title = 'ss-server: worker';
+
+let server: Listener | undefined;
+let log: Logger | undefined;
+const replays = new SharedReplays(salts => send({ type: 'salts', salts }));
+
+process.on('message', (message: ToWorker, socket: Socket | undefined) => {
+  switch (message.type) {
+    case 'start':
+      void start(message);
+      break;
+    case 'connection':
+      if (socket) server!.take(socket);
+      break;
+    case 'verdicts':
+      replays.answer(message.verdicts);
+      break;
+    case 'drain':
+      void endAfter(server?.drain());
+      break;
+    case 'close':
+      void endAfter(server?.close());
+  }
+});
+
+// A terminal sends its signals to all processes, and the primary says what to do.
+for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => {});
+
+process.once('disconnect', () => {
+  void endAfter(server?.close());
+});
+
+for (const event of ['uncaughtException', 'unhandledRejection']) {
+  process.on(event, err => {
+    log?.fatal({ err }, 'this should not happen; ending this worker');
+    process.exitCode = 1;
+    void endAfter(server?.close());
+  });
+}
+
+async function start({ worker, config, logLevel }: Extract<ToWorker, { type: 'start' }>): Promise<void> {
+  process.title = `ss-server: worker ${worker}`;
+  log = workerLog(logLevel, line => send({ type: 'log', line }));
+  try {
+    server = prepareServer(config, { log, replays });
+    if (config.reusePort) await server.listen();
+    send({ type: 'ready', addresses: server.addresses });
+  } catch (error) {
+    const { code, message } =
+      error instanceof PodsocksError ? error : { code: undefined, message: String((error as Error).stack) };
+    send({ type: 'failed', code, message });
+    process.exitCode = 1;
+    void endAfter(server?.close());
+  }
+}
+
+function send(message: ToPrimary): void {
+  process.send?.(message, undefined, undefined, () => {}); // if the primary has gone, 'disconnect' tells
+}
+
+/** Lets go of the primary, so that the process ends when its connections and what it has to say are gone. */
+async function endAfter(stopped: Promise<void> | undefined): Promise<void> {
+  await stopped;
+  process.channel?.unref();
+  setTimeout(() => process.exit(), 1000).unref();
+}
