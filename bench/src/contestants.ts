@@ -82,7 +82,7 @@ function pair(method: string, name: string, both: EndChoice): Contestant {
 
 function twoWorkers(method: string): Contestant {
   const server = { ...NATIVE, args: [...NATIVE.args!, '--workers', '2'] };
-  return { method, name: `${NAMES.native}, 2 workers, all CPUs`, server, client: NATIVE };
+  return { method, name: 'podsocks, 2 workers, all CPUs', server, client: NATIVE };
 }
 
 /** Named client → server, the way that a connection is opened. */
