@@ -1,6 +1,6 @@
 import { prepareServer } from '@podsocks/server/server';
-import type { Verdict } from '@podsocks/server/workers/messages';
 import { SharedReplays } from '@podsocks/server/workers/shared-replays';
+import type { Verdict } from '@podsocks/shared/crypto/replay-filter';
 import { createLogger } from '@podsocks/shared/runtime/log';
 import { expect, it, onTestFinished } from 'vitest';
 import { serves } from './support/attacks.ts';
@@ -27,6 +27,8 @@ it.each([
     expect(ended).toMatchObject({ bytes: Buffer.alloc(0), end: 'fin' });
     expect(echo.connections()).toBe(0);
     expect(codes()).toContain(code);
+    // Only their own: were there salts of answers too, replays could push what they repeat out of the filter.
+    expect(primary.salts()).toBe(2);
   }),
 );
 
@@ -70,12 +72,14 @@ async function startWorker(scheme: Scheme, settings: { readonly handshakeTimeout
 
   let verdict: Verdict | undefined = 'fresh';
   const unanswered: number[] = [];
+  let salts = 0;
   const asked = new EventTarget();
   const answer = () => {
     while (verdict !== undefined && unanswered.length > 0) replays.answer(Array(unanswered.shift()!).fill(verdict));
   };
   const replays = new SharedReplays(({ length }) => {
     unanswered.push(length);
+    salts += length;
     asked.dispatchEvent(new Event('asked'));
     answer();
   });
@@ -87,6 +91,7 @@ async function startWorker(scheme: Scheme, settings: { readonly handshakeTimeout
     hesitates() {
       verdict = undefined;
     },
+    salts: () => salts,
     isAsked: () => new Promise(resolve => asked.addEventListener('asked', resolve, { once: true })),
   };
   const own = { listen: LOOPBACK, method: scheme.method, workers: 1, ...keys.server };

@@ -38,19 +38,25 @@ describe.runIf(process.platform === 'linux')('the workers', () => {
     expect(closed()[0]).toMatchObject({ level: 'debug', name: 'ss-server', user: 'default', bytesUp: 5, bytesDown: 5 });
   });
 
-  it.each(['-k', '--password-file'])('get the key of %s neither by argument nor by variable', async flag => {
-    const port = await freePort();
-    const own = ['-s', '127.0.0.1', '-p', `${port}`, '--workers', '2', '-v', '--log-format', 'json'];
-    const server = run(SERVER, [...own, flag, flag === '-k' ? KEY : keyFile()]);
-    await server.wrote(/listening on/);
-    const pids = [...server.output().matchAll(/"pid":(\d+)/g)].map(([, pid]) => pid);
-    expect(pids).toHaveLength(2);
-    for (const pid of pids) {
-      expect(readFileSync(`/proc/${pid}/cmdline`, 'latin1')).not.toContain(KEY);
-      expect(readFileSync(`/proc/${pid}/environ`, 'latin1')).not.toContain(KEY);
-    }
-    expect(server.output()).not.toContain(KEY);
-  });
+  it.each(['-k', '--password-file', 'SS_PASSWORD'])(
+    'get the key of %s neither by argument nor by variable',
+    async flag => {
+      const port = await freePort();
+      const own = ['-s', '127.0.0.1', '-p', `${port}`, '--workers', '2', '-v', '--log-format', 'json'];
+      const server =
+        flag === 'SS_PASSWORD'
+          ? run(SERVER, own, { env: { SS_PASSWORD: KEY } })
+          : run(SERVER, [...own, flag, flag === '-k' ? KEY : keyFile()]);
+      await server.wrote(/listening on/);
+      const pids = [...server.output().matchAll(/"pid":(\d+)/g)].map(([, pid]) => pid);
+      expect(pids).toHaveLength(2);
+      for (const pid of pids) {
+        expect(readFileSync(`/proc/${pid}/cmdline`, 'latin1')).not.toContain(KEY);
+        expect(readFileSync(`/proc/${pid}/environ`, 'latin1')).not.toContain(KEY);
+      }
+      expect(server.output()).not.toContain(KEY);
+    },
+  );
 });
 
 describe.runIf(process.platform === 'linux')('a worker that is killed', () => {
@@ -63,12 +69,14 @@ describe.runIf(process.platform === 'linux')('a worker that is killed', () => {
     expect((await Promise.all(connections.map(works))).sort()).toEqual([false, false, true, true]);
     expect(started.records()).toContainEqual(expect.objectContaining({ level: 'error', worker: 1, signal: 'SIGKILL' }));
 
-    await expect.poll(() => started.pids().get(1)).not.toBe(before.get(1));
+    await expect.poll(() => started.pids().get(1), { timeout: 10_000 }).not.toBe(before.get(1));
     expect(started.pids().get(2)).toBe(before.get(2));
     const later = await connectSome(started);
     expect(await Promise.all(later.map(works))).toEqual([true, true, true, true]);
     process.kill(started.pids().get(1)!, 'SIGKILL');
-    await expect.poll(() => Promise.all(later.map(works)).then(all => all.filter(Boolean).length)).toBe(2);
+    await expect
+      .poll(() => Promise.all(later.map(works)).then(all => all.filter(Boolean).length), { timeout: 10_000 })
+      .toBe(2);
   });
 
   it('is replaced later each time', async () => {
@@ -106,7 +114,7 @@ describe.runIf(process.platform === 'linux')('a worker that is killed', () => {
       await Promise.all([...strangers, ...Array.from({ length: 200 }, () => ended(port))]);
       await expect.poll(() => pids().get(1), { timeout: 10_000 }).not.toBe(pid);
     }
-    await expect.poll(descriptors).toBe(before);
+    await expect.poll(descriptors, { timeout: 10_000 }).toBe(before);
     expect(records().filter(({ delay }) => delay !== undefined)).toHaveLength(5);
   });
 });
@@ -150,7 +158,9 @@ describe.runIf(process.platform === 'linux' && HAS_REUSE_PORT)(REUSE_PORT, () =>
     const connections = await Promise.all(Array.from({ length: 20 }, connect));
     for (const connection of connections) connection.end();
     const closed = () => records().filter(({ msg }) => msg === 'connection closed');
-    await expect.poll(() => new Set(closed().map(({ worker }) => worker))).toEqual(new Set([1, 2]));
+    await expect
+      .poll(() => new Set(closed().map(({ worker }) => worker)), { timeout: 10_000 })
+      .toEqual(new Set([1, 2]));
     server.child.kill('SIGTERM');
     expect(await server.exitCode).toBe(0);
   });

@@ -14,8 +14,11 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
 };
 const start: ServerProgram['start'] = (config, deps) =>
   config.workers > 1 ? startWorkers(config, deps) : startServer(config, deps);
+// Workers inherit what is in the environment; what they need of it reaches them otherwise.
+const env = { ...process.env };
+delete process.env.SS_PASSWORD;
 const surroundings = { stdout: process.stdout, stderr: process.stderr, events: process };
 
-process.exitCode = await main(process.argv.slice(2), process.env, surroundings, { version, start });
+process.exitCode = await main(process.argv.slice(2), env, surroundings, { version, start });
 // Output that is still on its way may go out; whatever else is left open does not keep the process.
 setTimeout(() => process.exit(), 1000).unref();

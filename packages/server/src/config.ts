@@ -34,7 +34,7 @@ export interface ServerConfig extends CommonConfig {
   /** SIP022: the PSK, or the iPSK where there are users. SIP004: the key; absent where there are users. */
   readonly key?: Uint8Array;
   readonly users: readonly { readonly name: string; readonly key: Uint8Array }[];
-  /** Processes that serve. With more than one, each has an even share of `maxConnections`. */
+  /** Processes that serve. With more than one, each has an even share of `maxConnections`, rounded up. */
   readonly workers: number;
   /** Where outgoing connections leave from, per address family. */
   readonly bindAddress?: { readonly ipv4?: string; readonly ipv6?: string };
@@ -233,7 +233,7 @@ function bindAddressOf(given: Sourced<readonly string[]> | undefined): ServerCon
 const MOST_WORKERS = 256;
 
 function parseWorkers(text: string): number {
-  if (text === 'auto') return availableParallelism();
+  if (text === 'auto') return Math.min(availableParallelism(), MOST_WORKERS);
   const workers = parseCount(text);
   if (workers <= MOST_WORKERS) return workers;
   throw wrong(`${workers} workers are too many; give a number from 1 to ${MOST_WORKERS}, or auto`);

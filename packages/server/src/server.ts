@@ -1,4 +1,5 @@
 import { backendFor, describeBackend } from '@podsocks/shared/crypto/backends';
+import type { SharedReplayFilter } from '@podsocks/shared/crypto/replay-filter';
 import type { Request } from '@podsocks/shared/crypto/stream';
 import { serverStreams } from '@podsocks/shared/crypto/streams';
 import type { Connection } from '@podsocks/shared/net/connection';
@@ -17,7 +18,6 @@ import { formatTarget, type Target, targetOf } from '@podsocks/shared/wire/addre
 import { absorb, authenticate } from './authenticate.ts';
 import type { ServerConfig } from './config.ts';
 import { keyringOf } from './keyring.ts';
-import type { SharedReplays } from './workers/shared-replays.ts';
 
 export interface RunningServer extends Running {
   readonly addresses: readonly Endpoint[];
@@ -49,7 +49,7 @@ export function logStart(
 export interface ServerDependencies {
   readonly log: Logger;
   /** In a worker, the filter that it has together with the others; else there is one of the server's own. */
-  readonly replays?: SharedReplays;
+  readonly replays?: SharedReplayFilter;
 }
 
 /**
@@ -80,12 +80,9 @@ export function prepareServer(config: ServerConfig, { log, replays }: ServerDepe
     const session = await authenticate(connection, opener).catch(error => refused({ client, error }));
     if (session === undefined) return;
     const { request, stream, first } = session;
-    // Now, not after the dial: the salt of a SIP004 answer has to be confirmed with that of its request.
-    const sealer = streams.sealResponse(request);
     const release = () => {
       if (first) buffers.give(first.buffer);
       stream.close();
-      sealer.close();
     };
     if (replays !== undefined) {
       const error = await objection(replays, request, connection);
@@ -97,16 +94,22 @@ export function prepareServer(config: ServerConfig, { log, replays }: ServerDepe
     }
     listener.admit(connection);
 
+    // Only now, or whoever replays a request could fill the filter with the salts of answers that are never given.
+    const sealer = streams.sealResponse(request);
+    const saltKnown = replays?.settled();
     const context = { client, user: request.user.name, target: formatTarget(request.target) };
     const target = await dial(dialOptions(config, request.target)).catch(error => {
       log.info(context, error.message);
     });
     if (target === undefined) {
       release();
+      sealer.close();
       connection.reset();
       return;
     }
 
+    // All workers know the salt of a SIP004 answer before its first byte leaves: nobody can send it back to another.
+    if (saltKnown) await saltKnown;
     const end = await relay({
       client: connection,
       target,
@@ -146,7 +149,7 @@ const REFUSAL_LOG_MS = 10_000;
 
 /** Why a request of a worker must not be served after all, now that all workers' requests are known. */
 async function objection(
-  replays: SharedReplays,
+  replays: SharedReplayFilter,
   { salt, user }: Request,
   { socket }: Connection,
 ): Promise<PodsocksError | undefined> {

@@ -1,11 +1,8 @@
-import type { ReplayFilter } from '@podsocks/shared/crypto/replay-filter';
+import type { Verdict } from '@podsocks/shared/crypto/replay-filter';
 import type { Endpoint } from '@podsocks/shared/net/listener';
 import type { ErrorCode } from '@podsocks/shared/runtime/errors';
 import type { LogLevel } from '@podsocks/shared/runtime/log';
 import type { ServerConfig } from '../config.ts';
-
-/** What the replay filter says of a salt. */
-export type Verdict = ReturnType<ReplayFilter['add']>;
 
 /** What the primary tells a worker. Order is kept, so what is said first is done first. */
 export type ToWorker =
@@ -28,7 +25,7 @@ export type ToPrimary =
   | { readonly type: 'ready'; readonly addresses: readonly Endpoint[] }
   /** It could not start, and ends. `code` is that of a PodsocksError. */
   | { readonly type: 'failed'; readonly code: ErrorCode | undefined; readonly message: string }
-  /** Salts that it has accepted or made. */
+  /** Salts of requests that it would serve, and of answers to those that it serves. */
   | { readonly type: 'salts'; readonly salts: readonly Uint8Array[] }
   /** A line of its log, in JSON. */
   | { readonly type: 'log'; readonly line: string };

@@ -1,5 +1,4 @@
-import type { ReplayFilter } from '@podsocks/shared/crypto/replay-filter';
-import type { Verdict } from './messages.ts';
+import type { SharedReplayFilter, Verdict } from '@podsocks/shared/crypto/replay-filter';
 
 /** Salts that the primary is asked about together. */
 interface Batch {
@@ -12,7 +11,7 @@ interface Batch {
  * A worker's share in the one replay filter, which the primary has. It lets every salt pass at first, and asks the
  * primary about all that come in one turn of the event loop together; {@link confirm} tells what the primary has said.
  */
-export class SharedReplays implements ReplayFilter {
+export class SharedReplays implements SharedReplayFilter {
   readonly #ask: (salts: readonly Uint8Array[]) => void;
   /** Those without an answer, oldest first. The newest may not have been asked yet. */
   readonly #batches: Batch[] = [];
@@ -31,15 +30,13 @@ export class SharedReplays implements ReplayFilter {
     return 'fresh';
   }
 
-  /**
-   * What the primary says of a salt, once it knows all salts that were added up to now: so that nobody can send a salt
-   * of ours to another worker before the primary has heard of it.
-   *
-   * @param salt the same object that was added, not a copy.
-   */
   async confirm(salt: Uint8Array): Promise<Verdict | undefined> {
-    await this.#batches.at(-1)?.decided;
+    await this.settled();
     return this.#verdicts.get(salt);
+  }
+
+  async settled(): Promise<void> {
+    await this.#batches.at(-1)?.decided;
   }
 
   /** Takes the answer about the oldest batch. */

@@ -41,8 +41,11 @@ process.once('disconnect', () => {
   void endAfter(server?.close());
 });
 
+let failed = false;
 for (const event of ['uncaughtException', 'unhandledRejection']) {
   process.on(event, err => {
+    if (failed) process.exit(1); // ending has failed as well
+    failed = true;
     log?.fatal({ err }, 'this should not happen; ending this worker');
     process.exitCode = 1;
     void endAfter(server?.close());

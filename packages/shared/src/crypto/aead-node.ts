@@ -13,7 +13,7 @@ const OPTIONS = { authTagLength: TAG_BYTES };
 
 /**
  * What one call of update takes: it allocates its result, and 64 KiB at a time are fresh pages from the kernel, over and
- * over. Smaller ones take a third off the system's time.
+ * over. Smaller ones take a fifth off the time in the kernel.
  */
 const PIECE_BYTES = 16 * 1024;
 

@@ -40,10 +40,14 @@ export function sip004Subkey(masterKey: Uint8Array, salt: Uint8Array, out = new 
   const extracted = hmacSha1(salt, masterKey);
   let previous = NOTHING;
   for (let block = 1, at = 0; at < subkey.length; block++) {
-    previous = hmacSha1(extracted, previous, SS_SUBKEY, Uint8Array.of(block));
-    subkey.set(previous.subarray(0, subkey.length - at), at);
-    at += previous.length;
+    const next = hmacSha1(extracted, previous, SS_SUBKEY, Uint8Array.of(block));
+    subkey.set(next.subarray(0, subkey.length - at), at);
+    at += next.length;
+    previous.fill(0);
+    previous = next;
   }
+  previous.fill(0);
+  extracted.fill(0);
   return subkey;
 }
 
@@ -84,7 +88,7 @@ export function openIdentity(ipsk: Uint8Array, salt: Uint8Array, header: Uint8Ar
  * BLAKE3 in its key derivation mode, for one context: material is key | salt, and as many bytes as the key has are
  * derived into `out`, which has this length.
  *
- * The context is hashed once, and a connection only copies that state: 1.4 µs against 5.4 for a new hash each time.
+ * The context is hashed once, and a connection only copies that state: 1.5 µs against 5.4 for a new hash each time.
  */
 function keyDerivation(context: string): (out: Uint8Array, key: Uint8Array, salt: Uint8Array) => void {
   const byLength = new Map(

@@ -3,19 +3,35 @@ import { describe, expect, it } from 'vitest';
 import { countedReplayFilter, timedReplayFilter } from './replay-filter.ts';
 
 describe('the replay filter of SIP022', () => {
-  it('knows every salt of the last 60 s exactly, and forgets after 120 s', () => {
+  it('knows every salt of the last 65 s exactly, and forgets after 130 s', () => {
     let now = 0;
     const filter = timedReplayFilter(32, () => now, 5);
     const salts = Array.from({ length: 5000 }, () => new Uint8Array(randomBytes(32)));
     for (const [index, salt] of salts.entries()) {
       now = index * 20; // 100 s for all
       expect(filter.add(salt)).toBe('fresh');
-      const back = salts[Math.max(0, index - 2999)]!; // up to 59.98 s ago
+      const back = salts[Math.max(0, index - 3249)]!; // up to 64.98 s ago
       expect(filter.add(back)).toBe('replayed');
     }
-    now += 120_000;
+    now += 130_000;
     for (const salt of salts) expect(filter.add(salt)).toBe('fresh');
   });
+
+  it.each([64_999, 65_000, 129_999])(
+    'knows a salt for as long as its timestamp can be good, whenever it came before a turn: %i ms',
+    cameAt => {
+      let now = 0;
+      const filter = timedReplayFilter(32, () => now, 5);
+      filter.add(new Uint8Array(32).fill(1)); // the clock of turns runs
+      now = cameAt;
+      const salt = new Uint8Array(32).fill(2);
+      expect(filter.add(salt)).toBe('fresh');
+      now = 65_000 * Math.ceil((cameAt + 1) / 65_000);
+      filter.add(new Uint8Array(32).fill(3));
+      now = cameAt + 61_000;
+      expect(filter.add(salt)).toBe('replayed');
+    },
+  );
 
   it('forgets after a long pause, too', () => {
     let now = 0;

@@ -3,12 +3,26 @@ import type { Method } from './methods.ts';
 /** Tells whether a salt was accepted before. To be asked after the request was authenticated, never earlier: before that, anyone could fill it. */
 export interface ReplayFilter {
   /**
-   * Remembers a salt.
+   * Remembers a salt. The array may be kept: nobody may change it any more.
    *
    * @returns 'fresh' when it was not known; 'replayed' when it was; 'full' when it could not be remembered, and so must
    *   be refused.
    */
-  add(salt: Uint8Array): 'fresh' | 'replayed' | 'full';
+  add(salt: Uint8Array): Verdict;
+}
+
+export type Verdict = 'fresh' | 'replayed' | 'full';
+
+/** One filter of several processes. `add` lets every salt pass. */
+export interface SharedReplayFilter extends ReplayFilter {
+  /**
+   * The real verdict, to be awaited before anything is done for the request; undefined if there is none.
+   *
+   * @param salt the array that was added, not a copy.
+   */
+  confirm(salt: Uint8Array): Promise<Verdict | undefined>;
+  /** Resolves when all that were added so far are known to all. */
+  settled(): Promise<void>;
 }
 
 /**
@@ -24,10 +38,11 @@ export function replayFilter(method: Method, monotonicMs: () => number, seed: nu
 }
 
 /**
- * SIP022: an exact set of the salts of at least the last 60 s. A timestamp may be 30 s ahead of the server's clock and
- * is good until 30 s after it, so no request outlives its salt here.
+ * SIP022: an exact set of the salts of at least the last 65 s. A timestamp may be 30 s ahead of the server's clock and
+ * is good until 30 s after it; clocks are compared in whole seconds, which makes it 61 s; and a worker asks a moment after
+ * it has looked at the time. So no request outlives its salt here.
  *
- * Two generations change places every 60 s; each holds at most 2^19 salts, about 8,700 new connections a second, in at
+ * Two generations change places every 65 s; each holds at most 2^19 salts, about 8,000 new connections a second, in at
  * most 2^20 slots of 33 bytes: 66 MiB for both if ever full, 68 kB at rest. When a generation is full, requests are
  * refused: only clients with a key can bring that about.
  */
@@ -71,7 +86,7 @@ export function countedReplayFilter(saltBytes: number, seed: number): ReplayFilt
   };
 }
 
-const SIP022_GENERATION_MS = 60_000;
+const SIP022_GENERATION_MS = 65_000;
 const SIP022_CAPACITY = 2 ** 19;
 const SIP004_CAPACITY = 2 ** 16;
 const FIRST_SLOTS = 1024;

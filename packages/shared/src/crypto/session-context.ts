@@ -18,7 +18,9 @@ export function sip022Context(services: Services, psk: Uint8Array, salt: Uint8Ar
 }
 
 function contextOf({ method, backend }: Services, subkey: Uint8Array): AeadContext {
-  const context = backend.create(method.aead, subkey);
-  scratch.fill(0);
-  return context;
+  try {
+    return backend.create(method.aead, subkey);
+  } finally {
+    scratch.fill(0);
+  }
 }

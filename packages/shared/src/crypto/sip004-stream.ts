@@ -94,7 +94,7 @@ export class Sip004RequestSealer extends Sip004Sealer implements RequestSealer {
 export function openSip004Response(services: StreamServices, key: Uint8Array): StreamOpener {
   const { method, replays } = services;
   return new ResponseOpener(method.keyBytes + SEALED_LENGTH_BYTES, (input, at) => {
-    const salt = input.subarray(at, at + method.keyBytes);
+    const salt = new Uint8Array(input.subarray(at, at + method.keyBytes)); // a copy, which the filter may keep
     const aead = sip004Context(services, key, salt);
     return closingOnError(aead, () => {
       if (!aead.open(lengthScratch, 0, input, at + method.keyBytes, lengthScratch.length)) {

@@ -20,7 +20,7 @@ const WINDOWS_READ_BYTES = 64 * 1024;
 
 /**
  * After so many reads that filled the buffer, the others get their turn. libuv alone would read 32 times, which is 8 MiB or
- * 10 ms of one stream, and a new connection, which needs several turns, would wait 50 ms beside a download.
+ * 10 ms of one stream, and a new connection, which needs several turns, would wait 40 ms beside a download.
  */
 const READS_AT_A_STRETCH = 2;
 
