@@ -1,5 +1,5 @@
 import type { BarChart } from '../report/bar-chart.ts';
-import { groupsOf } from '../report/bar-chart.ts';
+import { groupsOf } from '../report/chart-groups.ts';
 import { type Column, summaryTable } from '../report/summary-table.ts';
 import type { Measure, MeasureResult, Values } from './measure.ts';
 import { type Arena, directSubject, isDirect, subjectsOf } from './with-pair.ts';

@@ -1,4 +1,4 @@
-import { groupsOf } from '../report/bar-chart.ts';
+import { groupsOf } from '../report/chart-groups.ts';
 import { summaryTable } from '../report/summary-table.ts';
 import type { Measure, Values } from './measure.ts';
 import { type Arena, directSubject, subjectsOf } from './with-pair.ts';

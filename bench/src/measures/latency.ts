@@ -1,5 +1,5 @@
 import { Load } from '../load/load.ts';
-import { groupsOf } from '../report/bar-chart.ts';
+import { groupsOf } from '../report/chart-groups.ts';
 import { NO_VALUE } from '../report/figures.ts';
 import type { Table } from '../report/markdown-table.ts';
 import { summaryTable } from '../report/summary-table.ts';

@@ -1,4 +1,3 @@
-import { type MeasureResult, type SubjectResult, summaryOf } from '../measures/measure.ts';
 import type { Summary } from '../statistics/summary.ts';
 
 /** Horizontal bars in groups, one scale for all, with the least and the most of each as a whisker. */
@@ -23,14 +22,4 @@ interface Series {
 export interface Group {
   readonly title: string;
   readonly bars: readonly { readonly label: string; readonly valueOf: (key: string) => Summary | undefined }[];
-}
-
-/** The subjects of a result, grouped by method, in their order. */
-export function groupsOf({ subjects }: MeasureResult): Group[] {
-  const groups = new Map<string, SubjectResult[]>();
-  for (const subject of subjects) groups.set(subject.method, [...(groups.get(subject.method) ?? []), subject]);
-  return [...groups].map(([title, members]) => ({
-    title,
-    bars: members.map(subject => ({ label: subject.name, valueOf: (key: string) => summaryOf(subject, key) })),
-  }));
 }

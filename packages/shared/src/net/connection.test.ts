@@ -6,17 +6,25 @@ import { Connection, READ_BYTES } from './connection.ts';
 
 const BYTES = 64 * READ_BYTES;
 
-it('lets the event loop turn after two full reads, and loses nothing', async () => {
+/** To a peer that sends {@link BYTES} and then, where told to, ends. */
+async function connectToSender(ends: boolean): Promise<Connection> {
   const server = createServer(socket => {
     socket.on('error', () => {});
-    socket.end(Buffer.alloc(BYTES, 7));
+    socket.write(Buffer.alloc(BYTES, 7));
+    if (ends) socket.end();
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  onTestFinished(() => void server.close());
-
   const connection = Connection.connect({ host: '127.0.0.1', port: (server.address() as AddressInfo).port });
-  onTestFinished(() => void connection.socket.destroy());
+  onTestFinished(() => {
+    connection.socket.destroy();
+    server.close();
+  });
+  return connection;
+}
+
+it('lets the event loop turn after two full reads, and loses nothing', async () => {
+  const connection = await connectToSender(true);
   let received = 0;
   let ended = false;
   let inThisTurn = 0;
@@ -40,24 +48,17 @@ it('lets the event loop turn after two full reads, and loses nothing', async () 
 });
 
 it('stays stopped when its socket was paused in between', async () => {
-  const server = createServer(socket => {
-    socket.on('error', () => {});
-    socket.write(Buffer.alloc(BYTES, 7));
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(() => void server.close());
-
-  const connection = Connection.connect({ host: '127.0.0.1', port: (server.address() as AddressInfo).port });
-  onTestFinished(() => void connection.socket.destroy());
+  const connection = await connectToSender(false);
   let received = 0;
   let fullReads = 0;
   let paused = false;
   connection.receive = (_input, length) => {
     received += length;
     fullReads = length === READ_BYTES ? fullReads + 1 : 0;
-    // By now it is due to resume by itself.
-    if (fullReads === 2 && !paused) paused = queueMicrotask(() => connection.socket.pause()) === undefined;
+    if (fullReads === 2 && !paused) {
+      paused = true;
+      queueMicrotask(() => connection.socket.pause()); // by then it is due to resume by itself
+    }
     return true;
   };
   connection.socket.resume();
