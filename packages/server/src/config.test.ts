@@ -312,8 +312,8 @@ test.each<[Sources, string]>([
     { env: { SS_PASSWORD: A, SS_MAX_CONNECTIONS: '0' } },
     'SS_MAX_CONNECTIONS: "0" is not a count; give a number from 1',
   ],
-  [{ flags: { password: A, workers: '0' } }, '--workers: "0" is not a count; give a number from 1'],
-  [{ env: { SS_PASSWORD: A, SS_WORKERS: '8388' } }, 'SS_WORKERS: 8388 workers are too many; give a number from 1 to'],
+  [{ flags: { password: A, workers: '0' } }, '--workers: "0" is no number of workers; give one from 1 to 256, or auto'],
+  [{ env: { SS_PASSWORD: A, SS_WORKERS: '8388' } }, 'SS_WORKERS: "8388" is no number of workers; give one from 1 to'],
   [
     { flags: { password: A, reusePort: true, workers: '2', serverPort: '0' } },
     '--reuse-port: each worker binds the port itself, so 0 would give each another; choose a port',

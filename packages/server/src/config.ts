@@ -25,7 +25,7 @@ import {
   several,
   single,
 } from '@podsocks/shared/settings/settings';
-import { parseAddress, parseCount, parseHost, parseListenPort } from '@podsocks/shared/settings/values';
+import { parseAddress, parseHost, parseListenPort } from '@podsocks/shared/settings/values';
 
 /** What ss-server runs with. Times in milliseconds. */
 export interface ServerConfig extends CommonConfig {
@@ -229,14 +229,14 @@ function bindAddressOf(given: Sourced<readonly string[]> | undefined): ServerCon
   return { ...(ipv4[0] && { ipv4: ipv4[0] }), ...(ipv6[0] && { ipv6: ipv6[0] }) };
 }
 
-/** More are a slip, such as a port in the wrong place: each takes some 60 MB. */
+/** More are a slip, such as a port in the wrong place: each takes some 80 MB. */
 const MOST_WORKERS = 256;
 
 function parseWorkers(text: string): number {
   if (text === 'auto') return Math.min(availableParallelism(), MOST_WORKERS);
-  const workers = parseCount(text);
-  if (workers <= MOST_WORKERS) return workers;
-  throw wrong(`${workers} workers are too many; give a number from 1 to ${MOST_WORKERS}, or auto`);
+  const workers = /^\d+$/.test(text) ? Number(text) : 0;
+  if (workers >= 1 && workers <= MOST_WORKERS) return workers;
+  throw wrong(`${JSON.stringify(text)} is no number of workers; give one from 1 to ${MOST_WORKERS}, or auto`);
 }
 
 function parseUserName(name: string): string {
