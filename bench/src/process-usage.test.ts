@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { processorSeconds, processTree, residentBytes } from './process-usage.ts';
 
-describe.runIf(process.platform === 'linux')('a process that has started another', () => {
+describe.runIf(process.platform === 'linux')('[on Linux] a process that has started another', () => {
   it('is counted with it', async () => {
     const busy = 'const until = Date.now() + 300; while (Date.now() < until);';
     const inner = `${busy} console.log('done'); setTimeout(() => {}, 60_000);`;

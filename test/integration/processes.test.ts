@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { describeOnLinux } from '../support/describe-on-linux.ts';
 import { freePort } from '../support/free-port.ts';
 import { CLIENT, DEMO, run, SERVER } from '../support/own-program.ts';
 import { connectThrough } from '../support/socks5-connect.ts';
@@ -95,7 +96,7 @@ describe('signals', () => {
   });
 });
 
-describe.runIf(process.platform === 'linux')('the process list', () => {
+describeOnLinux('the process list', () => {
   it('does not show the password of -k', async () => {
     const server = run(SERVER, ['-s', '127.0.0.1', '-p', '0', '-k', KEY]);
     await server.wrote(/listening on/);

@@ -1,13 +1,14 @@
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
+import { describeOnLinux } from '../support/describe-on-linux.ts';
 import { run, SERVER } from '../support/own-program.ts';
 import { startEcho } from '../support/targets/echo.ts';
 import { connectSome, isAlive, KEY, startWithWorkers, works } from './with-workers.ts';
 
 // ss-server --workers as it is run: what signals and failures of the primary do to the workers and to connections.
 
-describe.runIf(process.platform === 'linux')('signals', () => {
+describeOnLinux('signals', () => {
   it('the first one drains all workers', async () => {
     const started = await startWithWorkers();
     const connections = await connectSome(started);
@@ -67,7 +68,7 @@ describe.runIf(process.platform === 'linux')('signals', () => {
   });
 });
 
-describe.runIf(process.platform === 'linux')('a primary', () => {
+describeOnLinux('a primary', () => {
   it('that is killed takes the workers with it: connections are reset, and the port is free', async () => {
     const started = await startWithWorkers();
     const connections = await connectSome(started);

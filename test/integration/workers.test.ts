@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { describeOnLinux } from '../support/describe-on-linux.ts';
 import { freePort } from '../support/free-port.ts';
 import { run, SERVER } from '../support/own-program.ts';
 import { startEcho } from '../support/targets/echo.ts';
@@ -11,7 +12,7 @@ import { connectSome, KEY, startWithWorkers, WORKERS, works } from './with-worke
 
 // ss-server --workers as it is run: who the workers are, and what becomes of connections when one ends.
 
-describe.runIf(process.platform === 'linux')('the workers', () => {
+describeOnLinux('the workers', () => {
   it('are as many as was asked for, each with its title, and say together where they listen', async () => {
     const { server, port, pids, records } = await startWithWorkers();
     expect([...pids().keys()].sort()).toEqual([1, 2]);
@@ -59,7 +60,7 @@ describe.runIf(process.platform === 'linux')('the workers', () => {
   );
 });
 
-describe.runIf(process.platform === 'linux')('a worker that is killed', () => {
+describeOnLinux('a worker that is killed', () => {
   it('takes its own connections with it, and no others, and is replaced', async () => {
     const started = await startWithWorkers();
     const before = started.pids();
@@ -119,7 +120,7 @@ describe.runIf(process.platform === 'linux')('a worker that is killed', () => {
   });
 });
 
-describe.runIf(process.platform === 'linux')('a fault in a worker', () => {
+describeOnLinux('a fault in a worker', () => {
   // What NODE_OPTIONS can bring into a process without a file of its own.
   const imported = (code: string) => ({ env: { NODE_OPTIONS: `--import=data:text/javascript,${code}` } });
 
