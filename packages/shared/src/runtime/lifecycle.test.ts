@@ -48,6 +48,15 @@ describe('runUntilSignal', () => {
     expect(instance.close).toHaveBeenCalledOnce();
   });
 
+  test('ends at the second signal while the start still goes on', async () => {
+    const { events, log } = setUp();
+    const code = runUntilSignal(() => new Promise<Running>(() => {}), { log, events });
+    events.emit('SIGTERM', 'SIGTERM');
+    events.emit('SIGTERM', 'SIGTERM');
+    expect(await code).toBe(0);
+    expect(events.eventNames()).toEqual([]);
+  });
+
   test('drains once started, when the signal came during the start', async () => {
     const { events, instance, log } = setUp();
     const { promise, resolve } = withResolvers<Running>();

@@ -45,7 +45,10 @@ export async function runUntilSignal(
   let running: Running | undefined;
 
   const stop = () => {
-    if (!running) return;
+    if (!running) {
+      if (signals > 1) end(0); // a start that hangs must not hold up the exit
+      return;
+    }
     const stopping = signals === 1 ? running.drain() : running.close();
     stopping.then(
       () => end(0),
