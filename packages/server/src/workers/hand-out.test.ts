@@ -29,8 +29,8 @@ class Worker implements Receiver {
   }
 }
 
-function setUp(mostWaiting = 100) {
-  const handOut = new HandOut(mostWaiting);
+function setUp(mostWaiting = 100, patience = 60_000) {
+  const handOut = new HandOut(mostWaiting, patience);
   const [ada, ben] = [new Worker(), new Worker()];
   handOut.add(ada);
   handOut.add(ben);
@@ -38,6 +38,31 @@ function setUp(mostWaiting = 100) {
 }
 
 describe('connections', () => {
+  it('do not go to a worker that has retired, but what was on the way stays its own', () => {
+    const { handOut, ada, ben } = setUp();
+    const [a, b, c, d] = connections(4);
+    for (const each of [a!, b!]) handOut.offer(each);
+    handOut.retire(ada);
+    ada.take();
+    ben.take();
+    for (const each of [c!, d!]) {
+      handOut.offer(each);
+      ben.take();
+    }
+    expect([ada.got, ben.got]).toEqual([[a], [b, c, d]]);
+  });
+
+  it('are closed when they have waited for too long, and no earlier ones are', async () => {
+    const { handOut, ada } = setUp(100, 200);
+    const [a, b, c] = connections(3);
+    for (const each of [a!, b!, c!]) handOut.offer(each);
+    await expect.poll(() => c!.destroyed).toBe(true);
+    expect([a!.destroyed, b!.destroyed]).toEqual([false, false]); // on the way
+    ada.take();
+    expect(ada.got).toEqual([a]);
+    handOut.close();
+  });
+
   it('go to workers in turn', () => {
     const { handOut, ada, ben } = setUp();
     const [a, b, c, d] = connections(4);
@@ -63,7 +88,7 @@ describe('connections', () => {
   });
 
   it('wait while there is no worker', () => {
-    const handOut = new HandOut(100);
+    const handOut = new HandOut(100, 60_000);
     const [a] = connections(1);
     handOut.offer(a!);
     const ada = new Worker();
@@ -93,7 +118,7 @@ describe('connections', () => {
   });
 
   it('do not wait in any number: the oldest is closed', () => {
-    const handOut = new HandOut(2);
+    const handOut = new HandOut(2, 60_000);
     const [a, b, c] = connections(3);
     for (const each of [a!, b!, c!]) handOut.offer(each);
     expect([a, b, c].map(each => each!.destroyed)).toEqual([true, false, false]);

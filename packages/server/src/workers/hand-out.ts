@@ -11,17 +11,23 @@ export interface Receiver {
  * there is none, connections wait. Each stays here until it has arrived, so if its receiver ends first another gets it.
  */
 export class HandOut {
-  /** Oldest first. */
-  readonly #waiting = new Set<Socket>();
+  /** Since when, oldest first. */
+  readonly #waiting = new Map<Socket, number>();
   /** The one that has been idle for longest first. */
   readonly #idle = new Set<Receiver>();
   readonly #onTheWay = new Map<Receiver, Socket>();
+  readonly #retired = new WeakSet<Receiver>();
   readonly #mostWaiting: number;
+  readonly #timer: NodeJS.Timeout;
   #closed = false;
 
-  /** @param mostWaiting beyond which the oldest of those that wait is closed. */
-  constructor(mostWaiting: number) {
+  /**
+   * @param mostWaiting beyond which the oldest of those that wait is closed.
+   * @param patience how long one may wait, in milliseconds.
+   */
+  constructor(mostWaiting: number, patience: number) {
     this.#mostWaiting = mostWaiting;
+    this.#timer = setInterval(() => this.#expire(patience), Math.min(1000, patience / 4)).unref();
   }
 
   offer(socket: Socket): void {
@@ -29,9 +35,9 @@ export class HandOut {
       socket.destroy();
       return;
     }
-    this.#waiting.add(socket);
+    this.#waiting.set(socket, performance.now());
     this.#handOut();
-    const [oldest] = this.#waiting;
+    const [oldest] = this.#waiting.keys();
     if (oldest === undefined || this.#waiting.size <= this.#mostWaiting) return;
     this.#waiting.delete(oldest);
     oldest.destroy();
@@ -40,6 +46,12 @@ export class HandOut {
   add(receiver: Receiver): void {
     this.#idle.add(receiver);
     this.#handOut();
+  }
+
+  /** It takes no more, but may still get what is on the way to it. */
+  retire(receiver: Receiver): void {
+    this.#retired.add(receiver);
+    this.#idle.delete(receiver);
   }
 
   /** It has ended. */
@@ -53,13 +65,14 @@ export class HandOut {
   /** Closes those that wait, and whoever comes. */
   close(): void {
     this.#closed = true;
-    for (const socket of this.#waiting) socket.destroy();
+    clearInterval(this.#timer);
+    for (const socket of this.#waiting.keys()) socket.destroy();
     this.#waiting.clear();
   }
 
   #handOut(): void {
     for (const receiver of this.#idle) {
-      const [socket] = this.#waiting;
+      const [socket] = this.#waiting.keys();
       if (socket === undefined) return;
       this.#waiting.delete(socket);
       this.#idle.delete(receiver);
@@ -67,8 +80,17 @@ export class HandOut {
       receiver.hand(socket, () => {
         if (!this.#onTheWay.delete(receiver)) return; // it has ended, and another has the connection
         socket.destroy(); // this process's descriptor; the connection lives on
-        this.add(receiver);
+        if (!this.#retired.has(receiver)) this.add(receiver);
       });
+    }
+  }
+
+  #expire(patience: number): void {
+    const since = performance.now() - patience;
+    for (const [socket, waitsSince] of this.#waiting) {
+      if (waitsSince > since) return;
+      this.#waiting.delete(socket);
+      socket.destroy();
     }
   }
 }

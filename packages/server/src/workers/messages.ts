@@ -25,6 +25,8 @@ export type ToPrimary =
   | { readonly type: 'ready'; readonly addresses: readonly Endpoint[] }
   /** It could not start, and ends. `code` is that of a PodsocksError. */
   | { readonly type: 'failed'; readonly code: ErrorCode | undefined; readonly message: string }
+  /** Something that should not happen has happened to it: it takes no more connections, and ends. */
+  | { readonly type: 'failing' }
   /** Salts of requests that it would serve, and of answers to those that it serves. */
   | { readonly type: 'salts'; readonly salts: readonly Uint8Array[] }
   /** A line of its log, in JSON. */

@@ -43,7 +43,7 @@ class Primary implements RunningServer {
   constructor(config: ServerConfig, log: Logger) {
     this.#config = config;
     this.#log = log;
-    this.#handOut = new HandOut(connectionBudget(config.nofile));
+    this.#handOut = new HandOut(connectionBudget(config.nofile), config.handshakeTimeout);
     this.#acceptor = new Acceptor({ ...config, log, accept: socket => this.#handOut.offer(socket) });
     this.#replays = ownReplays(config.method);
   }
@@ -97,6 +97,7 @@ class Primary implements RunningServer {
     const log = relayLog(this.#log, number);
     const worker = new WorkerProcess(number, message => {
       if (message.type === 'log') log(message.line);
+      else if (message.type === 'failing') this.#handOut.retire(worker);
       else worker.send({ type: 'verdicts', verdicts: message.salts.map(salt => this.#replays.add(salt)) });
     });
     const share = maxConnections === undefined ? {} : { maxConnections: Math.ceil(maxConnections / workers) };

@@ -47,6 +47,7 @@ for (const event of ['uncaughtException', 'unhandledRejection']) {
     if (failed) process.exit(1); // ending has failed as well
     failed = true;
     log?.fatal({ err }, 'this should not happen; ending this worker');
+    send({ type: 'failing' });
     process.exitCode = 1;
     void endAfter(server?.close());
   });
