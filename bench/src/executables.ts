@@ -6,7 +6,7 @@ import { delimiter, join, sep } from 'node:path';
 export interface ExecutableQuery {
   readonly name: string;
   /** An environment variable that names the directory to look in before all others. */
-  readonly directoryVariable: string;
+  readonly directoryVariable?: string;
   /** Where its installer puts it, below the home directory. */
   readonly home?: string;
   /** What to run to learn whether it is the right program of that name, and what its output then holds. */
@@ -15,7 +15,7 @@ export interface ExecutableQuery {
 
 /** The full path of a program, or undefined where this machine does not have it. */
 export function findExecutable({ name, directoryVariable, home, proof }: ExecutableQuery): string | undefined {
-  const override = process.env[directoryVariable];
+  const override = directoryVariable && process.env[directoryVariable];
   return [...(override ? [override] : []), ...pathDirectories(), ...(home ? [join(homedir(), home)] : []), peerCache()]
     .map(directory => join(directory, name))
     .find(path => isExecutable(path) && outputOf(path, proof.args).includes(proof.text));

@@ -1,5 +1,5 @@
 import { describe } from 'vitest';
-import { type ExecutableQuery, findExecutable } from './executables.ts';
+import { type ExecutableQuery, findExecutable } from '../../bench/src/executables.ts';
 
 /** Every program of others that a test may need, and how to tell it from its namesakes. */
 const PROGRAMS = {
@@ -20,7 +20,12 @@ function libev(name: string): ExecutableQuery {
 }
 
 function rust(name: string): ExecutableQuery {
-  return { name, directoryVariable: 'PODSOCKS_SSRUST_DIR', proof: { args: ['--version'], text: 'shadowsocks' } };
+  return {
+    name,
+    directoryVariable: 'PODSOCKS_SSRUST_DIR',
+    home: '.cargo/bin',
+    proof: { args: ['--version'], text: 'shadowsocks' },
+  };
 }
 
 const found = new Map<Program, string | undefined>();
