@@ -84,7 +84,7 @@ async function startVictim(scheme: Scheme): Promise<{ victim: Attackable; refusa
   const lines: string[] = [];
   const destination = { write: (line: string) => void lines.push(line) };
   const log = createLogger({ level: 'warn', format: 'json', name: 'hostile', destination });
-  const own = { listen: LOOPBACK, method: scheme.method, workers: WORKERS, ...keys.server };
+  const own = { listen: LOOPBACK, method: scheme.method, workers: WORKERS, udpTimeout: 300_000, ...keys.server };
   const server = await startWorkers({ ...COMMON, ...own } satisfies ServerConfig, { log });
   onTestFinished(() => server.close());
   const refusals = () =>

@@ -94,7 +94,7 @@ async function startWorker(scheme: Scheme, settings: { readonly handshakeTimeout
     salts: () => salts,
     isAsked: () => new Promise(resolve => asked.addEventListener('asked', resolve, { once: true })),
   };
-  const own = { listen: LOOPBACK, method: scheme.method, workers: 1, ...keys.server };
+  const own = { listen: LOOPBACK, method: scheme.method, workers: 1, udpTimeout: 300_000, ...keys.server };
   const listener = prepareServer({ ...COMMON, ...own, ...settings }, { log, replays });
   await listener.listen();
   onTestFinished(() => listener.close());

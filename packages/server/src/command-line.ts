@@ -4,6 +4,7 @@ import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { launch, printWarnings, type Running, runProgram, type Surroundings } from '@podsocks/shared/runtime/lifecycle';
 import type { Logger } from '@podsocks/shared/runtime/log';
 import { summary } from '@podsocks/shared/settings/common-config';
+import { carriesUdp } from '@podsocks/shared/settings/mode';
 import { addSettings, createProgram } from '@podsocks/shared/settings/program';
 import { envLayer, flagLayer, type Settings, single } from '@podsocks/shared/settings/settings';
 import { parseHost, parsePort } from '@podsocks/shared/settings/values';
@@ -85,13 +86,20 @@ export async function main(
   return (await runProgram(program, argv, surroundings)) || exitCode;
 }
 
-function describe({ listen, method, users, bindAddress, workers }: ServerConfig): [label: string, value: string][] {
+function describe(config: ServerConfig): [label: string, value: string][] {
+  const { listen, method, users, bindAddress, workers, mode, udpMaxAssociations, udpTimeout } = config;
   return [
     ['listen', listen.map(formatTarget).join(', ')],
     ['method', method.name],
     ['users', users.map(user => user.name).join(', ') || 'one password for all'],
     ['leaves from', Object.values(bindAddress ?? {}).join(', ') || 'any address'],
     ['workers', `${workers}`],
+    ...(carriesUdp(mode)
+      ? ([
+          ['UDP associations', `${udpMaxAssociations ?? 'as many as open files allow'}`],
+          ['UDP idle timeout', `${udpTimeout / 1000} s`],
+        ] as [string, string][])
+      : []),
   ];
 }
 

@@ -25,7 +25,13 @@ import {
   several,
   single,
 } from '@podsocks/shared/settings/settings';
-import { parseAddress, parseHost, parseListenPort } from '@podsocks/shared/settings/values';
+import {
+  parseAddress,
+  parseCount,
+  parseHost,
+  parseListenPort,
+  parseUdpTimeout,
+} from '@podsocks/shared/settings/values';
 
 /** What ss-server runs with. Times in milliseconds. */
 export interface ServerConfig extends CommonConfig {
@@ -36,6 +42,10 @@ export interface ServerConfig extends CommonConfig {
   readonly users: readonly { readonly name: string; readonly key: Uint8Array }[];
   /** Processes that serve. With more than one, each has an even share of `maxConnections`, rounded up. */
   readonly workers: number;
+  /** The cap of UDP associations; default: what open files allow. */
+  readonly udpMaxAssociations?: number;
+  /** Milliseconds without a datagram after which an association ends. */
+  readonly udpTimeout: number;
   /** Where outgoing connections leave from, per address family. */
   readonly bindAddress?: { readonly ipv4?: string; readonly ipv6?: string };
 }
@@ -55,6 +65,7 @@ export const DEFAULT_PORT = 8388;
 const DEFAULT_HOST = '0.0.0.0';
 /** Kubernetes kills a pod 30 s after SIGTERM; draining has to be over before. */
 const DEFAULTS = { handshakeTimeout: 60_000, drainTimeout: 25_000 };
+const DEFAULT_UDP_TIMEOUT = 300_000;
 
 /** The command line of ss-server, in the order of its help. */
 export const SERVER_SETTINGS = {
@@ -73,6 +84,16 @@ export const SERVER_SETTINGS = {
     'address that outgoing connections leave from; may be given once for IPv4 and once for IPv6',
     parseAddress,
   ),
+  udpMaxAssociations: single(
+    { flags: '--udp-max-associations <number>', env: 'SS_UDP_MAX_ASSOCIATIONS' },
+    'UDP associations at a time, one for each address that a program sends from (default: as many as open files allow)',
+    parseCount,
+  ),
+  udpTimeout: single(
+    { flags: '--udp-timeout <seconds>', env: 'SS_UDP_TIMEOUT' },
+    `end UDP associations that are idle for so long, at least 60 (default: ${DEFAULT_UDP_TIMEOUT / 1000})`,
+    parseUdpTimeout,
+  ),
   drainTimeout: drainTimeoutSetting(DEFAULTS.drainTimeout),
   workers: single(
     { flags: '--workers <number>', env: 'SS_WORKERS' },
@@ -87,6 +108,8 @@ const FILE_FIELDS = {
   local_address: texts(parseAddress),
   local_ipv4_address: text(parseAddress),
   local_ipv6_address: text(parseAddress),
+  udp_max_associations: number(parseCount),
+  udp_timeout: number(parseUdpTimeout),
   workers: number(parseWorkers),
   users: records({ name: text(parseUserName), password: secret }),
 } satisfies Fields;
@@ -129,10 +152,15 @@ export function loadServer(
     method,
     ...keysOf(method, given.password, users),
     workers: given.workers?.value ?? 1,
+    ...(given.udpMaxAssociations && { udpMaxAssociations: given.udpMaxAssociations.value }),
+    udpTimeout: given.udpTimeout?.value ?? DEFAULT_UDP_TIMEOUT,
     ...(bindAddress && { bindAddress }),
     ...commonConfig(given, DEFAULTS, { warn, nodeVersion }),
   };
   backendFor(method, config.cryptoBackend);
+  if (config.mode === 'udp_only' && config.workers > 1) {
+    throw wrong(`${given.workers?.from}: UDP is served by one process, and there is nothing else to do; leave it out`);
+  }
   if (config.reusePort && config.workers > 1 && config.listen.some(({ port }) => port === 0)) {
     throw wrong(
       `${given.reusePort?.from}: each worker binds the port itself, so 0 would give each another; ` +

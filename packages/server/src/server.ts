@@ -1,47 +1,62 @@
 import { backendFor, describeBackend } from '@podsocks/shared/crypto/backends';
+import { serverDatagrams } from '@podsocks/shared/crypto/datagrams';
 import type { SharedReplayFilter } from '@podsocks/shared/crypto/replay-filter';
-import type { Request } from '@podsocks/shared/crypto/stream';
-import { serverStreams } from '@podsocks/shared/crypto/streams';
-import type { Connection } from '@podsocks/shared/net/connection';
-import { connectionBudget } from '@podsocks/shared/net/descriptors';
-import { type DialOptions, dial } from '@podsocks/shared/net/dial';
-import { IdleClock } from '@podsocks/shared/net/idle-clock';
-import { type Endpoint, Listener } from '@podsocks/shared/net/listener';
-import { Opening, relay, Sealing } from '@podsocks/shared/net/relay';
-import { streamServices } from '@podsocks/shared/net/stream-services';
-import { atMostEvery } from '@podsocks/shared/runtime/at-most-every';
-import { buffers } from '@podsocks/shared/runtime/buffer-pool';
-import { PodsocksError } from '@podsocks/shared/runtime/errors';
+import { DatagramCounts } from '@podsocks/shared/net/datagram-counts';
+import { associationBudget, connectionBudget } from '@podsocks/shared/net/descriptors';
+import type { Endpoint, Listener } from '@podsocks/shared/net/listener';
+import { systemLookup } from '@podsocks/shared/net/lookup';
+import { datagramServices } from '@podsocks/shared/net/stream-services';
 import type { Running } from '@podsocks/shared/runtime/lifecycle';
 import type { Logger } from '@podsocks/shared/runtime/log';
-import { formatTarget, type Target, targetOf } from '@podsocks/shared/wire/address';
-import { absorb, authenticate } from './authenticate.ts';
+import { hasReusePort } from '@podsocks/shared/runtime/node-features';
+import { carriesTcp, carriesUdp } from '@podsocks/shared/settings/mode';
+import { formatTarget } from '@podsocks/shared/wire/address';
 import type { ServerConfig } from './config.ts';
 import { keyringOf } from './keyring.ts';
+import { streamServer } from './stream-server.ts';
+import { DatagramServer } from './udp/datagram-server.ts';
+import type { OutboundServices } from './udp/outbound.ts';
+import { TargetNames } from './udp/target-names.ts';
 
 export interface RunningServer extends Running {
   readonly addresses: readonly Endpoint[];
 }
 
 /** @throws PodsocksError ERR_LISTEN or ERR_CONFIG; then nothing runs. */
-export async function startServer(config: ServerConfig, { log }: { log: Logger }): Promise<RunningServer> {
-  const maxConnections = config.maxConnections ?? connectionBudget(config.nofile);
-  const listener = prepareServer({ ...config, maxConnections }, { log });
-  await listener.listen();
-  logStart(log, config, { maxConnections }, listener.addresses);
-  return listener;
+export async function startServer(config: ServerConfig, { log }: { log: Logger }): Promise<Server> {
+  const server = prepareServer(config, { log });
+  await server.listen();
+  logStart(log, config, limitsOf(config), server.addresses);
+  return server;
+}
+
+/** How much of everything there may be at a time. */
+export interface Limits {
+  readonly maxConnections: number;
+  /** Where UDP is served. */
+  readonly udpMaxAssociations?: number;
+}
+
+/** What was asked for, else what open files allow. */
+export function limitsOf({ mode, nofile, maxConnections, udpMaxAssociations }: ServerConfig): Limits {
+  if (!carriesUdp(mode)) return { maxConnections: maxConnections ?? connectionBudget(nofile) };
+  const associations = udpMaxAssociations ?? associationBudget(nofile);
+  return {
+    maxConnections: maxConnections ?? connectionBudget(nofile, { taken: associations }),
+    udpMaxAssociations: associations,
+  };
 }
 
 /** The first line of the log: what runs, and where. */
 export function logStart(
   log: Logger,
-  { method, users, cryptoBackend: choice }: ServerConfig,
-  numbers: { readonly maxConnections: number; readonly workers?: number },
+  { method, users, cryptoBackend: choice, mode }: ServerConfig,
+  numbers: Limits & { readonly workers?: number },
   addresses: readonly Endpoint[],
 ): void {
   const cryptoBackend = describeBackend(backendFor(method, choice), choice);
   log.info(
-    { method: method.name, users: users.length, cryptoBackend, ...numbers },
+    { method: method.name, mode, users: users.length, cryptoBackend, ...numbers },
     `listening on ${addresses.map(formatTarget).join(', ')}`,
   );
 }
@@ -57,114 +72,98 @@ export interface ServerDependencies {
  *
  * @throws PodsocksError ERR_CONFIG.
  */
-export function prepareServer(config: ServerConfig, { log, replays }: ServerDependencies): Listener {
-  const { method } = config;
-  const streams = serverStreams(streamServices(method, config.cryptoBackend, replays));
-  const keyring = keyringOf(method, config.key, config.users);
-  const clock = new IdleClock(config.timeout);
-  const logRefusals = atMostEvery<{ client: string; error: PodsocksError }>(
-    REFUSAL_LOG_MS,
-    (count, { client, error }) => log.warn({ count, client, code: error.code }, `refused: ${error.message}`),
-  );
-
-  const listener = new Listener({
-    ...config,
-    maxConnections: config.maxConnections ?? connectionBudget(config.nofile),
-    log,
-    accept: (connection, client) => void serve(connection, client),
-  });
-
-  /** The main path: authenticate, dial, relay. */
-  async function serve(connection: Connection, client: string): Promise<void> {
-    const opener = streams.openRequest(keyring, client);
-    const session = await authenticate(connection, opener).catch(error => refused({ client, error }));
-    if (session === undefined) return;
-    const { request, stream, first } = session;
-    const release = () => {
-      if (first) buffers.give(first.buffer);
-      stream.close();
-    };
-    if (replays !== undefined) {
-      const error = await objection(replays, request, connection);
-      if (error !== undefined) {
-        release();
-        absorb(connection);
-        return refused({ client, error });
-      }
-    }
-    listener.admit(connection);
-
-    // Only now, or whoever replays a request could fill the filter with the salts of answers that are never given.
-    const sealer = streams.sealResponse(request);
-    const saltKnown = replays?.settled();
-    const context = { client, user: request.user.name, target: formatTarget(request.target) };
-    const target = await dial(dialOptions(config, request.target)).catch(error => {
-      log.info(context, error.message);
-    });
-    if (target === undefined) {
-      release();
-      sealer.close();
-      connection.reset();
-      return;
-    }
-
-    // All workers know the salt of a SIP004 answer before its first byte leaves: nobody can send it back to another.
-    if (saltKnown) await saltKnown;
-    const end = await relay({
-      client: connection,
-      target,
-      up: new Opening(stream),
-      down: new Sealing(sealer),
-      first,
-      clock,
-      idleTimeout: config.timeout,
-      absorb: absorbLater,
-    });
-    const { bytesUp, bytesDown, error } = end;
-    log.debug({ ...context, bytesUp, bytesDown, ...(error && { reason: error.message }) }, 'connection closed');
-    // The socket errors of either peer are its own affair; bytes that were altered, or a fault of ours, are not.
-    if (error !== undefined && !('syscall' in error)) refused({ client, error });
-  }
-
-  /** A stream that failed after its request was accepted. Of an answer that has begun, the end must not look like one. */
-  function absorbLater(connection: Connection): void {
-    const { bytesWritten, writableEnded } = connection.socket;
-    connection.incomplete = bytesWritten > 0 && !writableEnded;
-    listener.expel(connection);
-    absorb(connection);
-  }
-
-  function refused(refusal: { client: string; error: unknown }): undefined {
-    const { client, error } = refusal;
-    if (!(error instanceof PodsocksError)) log.error({ client, err: error }, 'a request failed');
-    // Port scans and the TCP probes of load balancers end like this all day.
-    else if (['ERR_TRUNCATED', 'ERR_TIMEOUT', 'ERR_CLOSED'].includes(error.code)) log.debug({ client }, error.message);
-    else logRefusals({ client, error });
-  }
-
-  return listener;
+export function prepareServer(config: ServerConfig, { log, replays }: ServerDependencies): Server {
+  const { method, bindAddress = {}, ipv6First, mode } = config;
+  const { maxConnections, udpMaxAssociations } = limitsOf(config);
+  const datagramCounts = new DatagramCounts();
+  const outbound: OutboundServices = {
+    names: new TargetNames({
+      lookup: systemLookup(ipv6First),
+      family: familyOf(config),
+      now: () => performance.now(),
+    }),
+    permits: () => true,
+    bindAddress,
+  };
+  const streams = carriesTcp(mode)
+    ? streamServer(config, { log, replays, maxConnections, outbound, datagramCounts })
+    : undefined;
+  const datagrams =
+    udpMaxAssociations === undefined
+      ? undefined
+      : new DatagramServer({
+          ...config,
+          ...outbound,
+          sharePort: hasReusePort(process.versions.node),
+          datagrams: serverDatagrams(
+            datagramServices(method, config.cryptoBackend),
+            keyringOf(method, config.key, config.users),
+          ),
+          maxAssociations: udpMaxAssociations,
+          counts: datagramCounts,
+          log,
+        });
+  return new Server(config, streams, datagrams, datagramCounts);
 }
 
-const REFUSAL_LOG_MS = 10_000;
-
-/** Why a request of a worker must not be served after all, now that all workers' requests are known. */
-async function objection(
-  replays: SharedReplayFilter,
-  { salt, user }: Request,
-  { socket }: Connection,
-): Promise<PodsocksError | undefined> {
-  const verdict = await replays.confirm(salt);
-  if (socket.destroyed) return new PodsocksError('ERR_CLOSED', 'the connection closed before its salt was confirmed');
-  if (verdict === 'fresh') return undefined;
-  return verdict === 'full'
-    ? new PodsocksError('ERR_LIMIT', 'more requests within a minute than the replay filter can remember')
-    : new PodsocksError('ERR_REPLAY', `the salt of a request of user "${user.name}" was seen before`);
+/** Names go to the family that there is an address for to leave from; to either, if there is for both or none. */
+function familyOf({ bindAddress = {}, ipv6First }: ServerConfig): 4 | 6 | undefined {
+  const { ipv4, ipv6 } = bindAddress;
+  if (ipv4 !== undefined && ipv6 !== undefined) return ipv6First ? 6 : 4;
+  return ipv4 !== undefined ? 4 : ipv6 !== undefined ? 6 : undefined;
 }
 
-function dialOptions(config: ServerConfig, target: Target): DialOptions {
-  const { bindAddress = {}, connectTimeout, ipv6First, noDelay } = config;
-  const preferred = ipv6First ? [bindAddress.ipv6, bindAddress.ipv4] : [bindAddress.ipv4, bindAddress.ipv6];
-  const { type } = targetOf(target.host, target.port); // clients send addresses as names, too
-  const localAddress = type === 'name' ? (preferred[0] ?? preferred[1]) : bindAddress[type];
-  return { host: target.host, port: target.port, timeout: connectTimeout, ipv6First, noDelay, localAddress };
+/** The two sides of ss-server, of which one may be missing. */
+export class Server implements RunningServer {
+  /** What went through as UDP, and as UDP over TCP, since the start. */
+  readonly datagramCounts: DatagramCounts;
+  readonly #config: ServerConfig;
+  readonly #streams: Listener | undefined;
+  readonly #datagrams: DatagramServer | undefined;
+
+  constructor(
+    config: ServerConfig,
+    streams: Listener | undefined,
+    datagrams: DatagramServer | undefined,
+    datagramCounts: DatagramCounts,
+  ) {
+    this.#config = config;
+    this.#streams = streams;
+    this.#datagrams = datagrams;
+    this.datagramCounts = datagramCounts;
+  }
+
+  /** Where it listens, once it does: the same for TCP and UDP. */
+  get addresses(): readonly Endpoint[] {
+    return (this.#streams?.addresses.length ? this.#streams : this.#datagrams)?.addresses ?? [];
+  }
+
+  /**
+   * @param accepted whether another process listens for the connections, and gives them to {@link take}.
+   * @throws PodsocksError ERR_LISTEN; then nothing listens.
+   */
+  async listen({ accepted = false } = {}): Promise<void> {
+    if (!accepted) await this.#streams?.listen();
+    try {
+      // Where the system chose a port for TCP, UDP is to have the same.
+      const { addresses = [] } = this.#streams ?? {};
+      await this.#datagrams?.listen(addresses.length > 0 ? addresses : this.#config.listen);
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  /** Takes in a connection that another process accepted. */
+  take(socket: Parameters<Listener['take']>[0]): void {
+    this.#streams!.take(socket);
+  }
+
+  async drain(): Promise<void> {
+    await Promise.all([this.#streams?.drain(), this.#datagrams?.drain()]);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#streams?.close(), this.#datagrams?.close()]);
+  }
 }

@@ -62,6 +62,7 @@ export const COMMON = {
   connectTimeout: 10_000,
   handshakeTimeout: 60_000,
   drainTimeout: 60_000,
+  mode: 'tcp_only',
   ipv6First: false,
   noDelay: true,
   reusePort: false,
@@ -90,6 +91,7 @@ export async function startVictim(scheme: Scheme, settings: Partial<ServerConfig
     listen: LOOPBACK,
     method: scheme.method,
     workers: WORKERS,
+    udpTimeout: 300_000,
     ...keys.server,
     ...settings,
   };

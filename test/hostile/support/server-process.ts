@@ -60,7 +60,7 @@ export async function startServerProcess(
   };
 
   const keys = freshKeys(scheme);
-  const own = { listen: LOOPBACK, method: scheme.method, workers: 1, ...keys.server };
+  const own = { listen: LOOPBACK, method: scheme.method, workers: 1, udpTimeout: 300_000, ...keys.server };
   const config: ServerConfig = { ...COMMON, ...own, ...settings };
   const { port } = (await ask(config)) as { port: number };
   return { scheme, keys, port, usage: async () => (await ask({})) as Usage };

@@ -6,7 +6,7 @@ import type { Endpoint } from '@podsocks/shared/net/listener';
 import { ownReplays } from '@podsocks/shared/net/stream-services';
 import type { Logger, LogLevel } from '@podsocks/shared/runtime/log';
 import type { ServerConfig } from '../config.ts';
-import { logStart, type RunningServer } from '../server.ts';
+import { limitsOf, logStart, type RunningServer } from '../server.ts';
 import { BackOff } from './back-off.ts';
 import { HandOut } from './hand-out.ts';
 import type { ToWorker } from './messages.ts';
@@ -15,6 +15,9 @@ import { WorkerProcess } from './worker-process.ts';
 
 /** What a worker that was told to end gets beyond what it was told, before it is killed. */
 const GRACE_MS = 2_000;
+
+/** The one that serves UDP as well. */
+const UDP_WORKER = 1;
 
 /**
  * Starts ss-server in `config.workers` processes. This one, the primary, accepts the connections, and does nothing else
@@ -63,8 +66,9 @@ class Primary implements RunningServer {
       throw error;
     }
     this.#allEnded = Promise.all(first.map(worker => this.#keep(worker)));
-    const cap = maxConnections ?? connectionBudget(nofile) * workers;
-    logStart(this.#log, this.#config, { maxConnections: cap, workers }, this.addresses);
+    const limits = limitsOf(this.#config);
+    const cap = maxConnections ?? connectionBudget(nofile) * (workers - 1) + limits.maxConnections;
+    logStart(this.#log, this.#config, { ...limits, maxConnections: cap, workers }, this.addresses);
   }
 
   /** Stops accepting and lets connections finish, but at most `drainTimeout`. */
@@ -93,7 +97,7 @@ class Primary implements RunningServer {
   }
 
   #startWorker(number: number): WorkerProcess {
-    const { workers, maxConnections } = this.#config;
+    const { workers, maxConnections, reusePort, listen, mode } = this.#config;
     const log = relayLog(this.#log, number);
     const worker = new WorkerProcess(number, message => {
       if (message.type === 'log') log(message.line);
@@ -101,7 +105,14 @@ class Primary implements RunningServer {
       else worker.send({ type: 'verdicts', verdicts: message.salts.map(salt => this.#replays.add(salt)) });
     });
     const share = maxConnections === undefined ? {} : { maxConnections: Math.ceil(maxConnections / workers) };
-    const config = { ...this.#config, ...share };
+    const config: ServerConfig = {
+      ...this.#config,
+      ...share,
+      listen: reusePort ? listen : this.#acceptor.addresses,
+      // A session may go on from another address, which could be another worker's; and its packets must be told apart
+      // from replays in one place.
+      mode: number === UDP_WORKER ? mode : 'tcp_only',
+    };
     worker.send({ type: 'start', worker: number, config, logLevel: this.#log.level as LogLevel });
     const onReady = () => {
       this.#log.debug({ worker: number, pid: worker.pid }, 'a worker is ready');

@@ -1,8 +1,7 @@
 import type { Socket } from 'node:net';
-import type { Listener } from '@podsocks/shared/net/listener';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import type { Logger } from '@podsocks/shared/runtime/log';
-import { prepareServer } from '../server.ts';
+import { prepareServer, type Server } from '../server.ts';
 import type { ToPrimary, ToWorker } from './messages.ts';
 import { SharedReplays } from './shared-replays.ts';
 import { workerLog } from './worker-log.ts';
@@ -11,7 +10,7 @@ import { workerLog } from './worker-log.ts';
 
 process.title = 'ss-server: worker';
 
-let server: Listener | undefined;
+let server: Server | undefined;
 let log: Logger | undefined;
 const replays = new SharedReplays(salts => send({ type: 'salts', salts }));
 
@@ -58,7 +57,7 @@ async function start({ worker, config, logLevel }: Extract<ToWorker, { type: 'st
   log = workerLog(logLevel, line => send({ type: 'log', line }));
   try {
     server = prepareServer(config, { log, replays });
-    if (config.reusePort) await server.listen();
+    await server.listen({ accepted: !config.reusePort });
     send({ type: 'ready', addresses: server.addresses });
   } catch (error) {
     const { code, message } =

@@ -67,8 +67,9 @@ export interface OpenedRequest extends OpenedDatagram {
   /**
    * Remembers it. To be called before anything is sent, and before its sender becomes the session's address.
    *
-   * @returns its session, always the same object until that is closed.
-   * @throws PodsocksError ERR_REPLAY: it was committed before, and nothing has changed.
+   * @returns its session, always the same object until it is closed.
+   * @throws PodsocksError ERR_REPLAY: it was committed before; ERR_LIMIT: too many sessions of this user are remembered to
+   *   begin another. Nothing has changed then.
    */
   commit(): RelaySession;
 }
@@ -77,7 +78,8 @@ export interface OpenedRequest extends OpenedDatagram {
  * The server's end of a client's session, and the sealer of what goes back. Under SIP022 it follows the client from address
  * to address; SIP004 knows a client by its address only.
  *
- * Under SIP022 it must not be closed before {@link SESSION_MEMORY_MS} after its last packet.
+ * It may be closed at any time. What SIP022 wants remembered of it is, for {@link SESSION_MEMORY_MS} after its last packet,
+ * and when the client goes on with it, `commit` returns another for the same.
  */
 export interface RelaySession extends DatagramSealer {
   readonly user: User;

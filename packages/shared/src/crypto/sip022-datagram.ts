@@ -20,8 +20,9 @@ import {
   type ServerDatagrams,
 } from './datagram.ts';
 import type { ClientKeys } from './key-derivation.ts';
+import { ClosedSessions } from './sip022-closed-sessions.ts';
 import { type PacketOpener, packetOpener } from './sip022-packet.ts';
-import { HeardSession, SessionSealer } from './sip022-session.ts';
+import { checkFresh, HeardSession, SessionSealer } from './sip022-session.ts';
 import type { Keyring, User } from './stream.ts';
 
 /** Datagrams of SIP022 (section 3.2), both ends. How their packets look is in sip022-packet.ts. */
@@ -31,7 +32,7 @@ export class Sip022ServerDatagrams implements ServerDatagrams {
   readonly #services: DatagramServices;
   readonly #packets: PacketOpener;
   /** By user first: the separate header is no secret among users (SIP023), so one could name the session of another. */
-  readonly #sessions = new WeakMap<User, Map<bigint, Sip022RelaySession>>();
+  readonly #sessions = new WeakMap<User, UserSessions>();
 
   constructor(services: DatagramServices, keyring: Keyring) {
     this.#services = services;
@@ -49,13 +50,10 @@ export class Sip022ServerDatagrams implements ServerDatagrams {
     checkLength(this.#packets, length);
     const user = this.#packets.open(out, outAt, input, inputAt, length, from.address, (claimed, header) => {
       const { sessionId, packetId } = decodeSeparateHeader(header, 0);
-      const heard = this.#find(claimed, sessionId)?.heard;
-      heard?.checkFresh(packetId);
-      return heard?.context;
+      return this.#check(claimed, sessionId, packetId)?.heard.context;
     });
     const { sessionId, packetId } = decodeSeparateHeader(out, outAt);
-    const session = this.#find(user, sessionId);
-    session?.heard.checkFresh(packetId); // ChaCha20 tells it only now
+    const session = this.#check(user, sessionId, packetId); // ChaCha20 tells it only now
     const end = outAt + length - this.#packets.overhead;
     const main = decodeClientHeader(out, outAt + SEPARATE_HEADER_BYTES, end, this.#services.unixTime());
     return {
@@ -70,26 +68,57 @@ export class Sip022ServerDatagrams implements ServerDatagrams {
     };
   }
 
-  #find(user: User, sessionId: bigint): Sip022RelaySession | undefined {
-    return this.#sessions.get(user)?.get(sessionId);
+  /**
+   * @returns the session, if it is open.
+   * @throws PodsocksError ERR_REPLAY.
+   */
+  #check(user: User, sessionId: bigint, packetId: PacketId): Sip022RelaySession | undefined {
+    const known = this.#sessions.get(user);
+    const session = known?.open.get(sessionId);
+    const window = session?.heard.window ?? known?.closed.windowOf(sessionId, this.#services.monotonicMs());
+    if (window !== undefined) checkFresh(window, packetId);
+    return session;
   }
 
   #commit(user: User, sessionId: bigint, packetId: PacketId): RelaySession {
-    const session = this.#find(user, sessionId) ?? this.#begin(user, sessionId);
-    session.heard.commit(packetId, this.#services.monotonicMs());
+    const now = this.#services.monotonicMs();
+    const session = this.#sessions.get(user)?.open.get(sessionId);
+    if (session !== undefined) {
+      session.heard.commit(packetId, now);
+      return session;
+    }
+    this.#check(user, sessionId, packetId); // it may have been committed, and closed, since it was opened
+    const begun = this.#begin(user, sessionId, now);
+    begun.heard.commit(packetId, now);
+    return begun;
+  }
+
+  #begin(user: User, sessionId: bigint, now: number): Sip022RelaySession {
+    const { open, closed } = this.#sessionsOf(user);
+    const window = closed.windowOf(sessionId, now);
+    closed.begin(sessionId, now);
+    const heard = new HeardSession(this.#packets, user, sessionId, window);
+    const session = new Sip022RelaySession(this.#services, user, heard, () => {
+      if (open.get(sessionId) !== session) return;
+      open.delete(sessionId);
+      closed.add(heard, this.#services.monotonicMs());
+    });
+    open.set(sessionId, session);
     return session;
   }
 
-  #begin(user: User, sessionId: bigint): Sip022RelaySession {
-    const sessions = this.#sessions.get(user) ?? new Map<bigint, Sip022RelaySession>();
+  #sessionsOf(user: User): UserSessions {
+    const known = this.#sessions.get(user);
+    if (known !== undefined) return known;
+    const sessions = { open: new Map<bigint, Sip022RelaySession>(), closed: new ClosedSessions() };
     this.#sessions.set(user, sessions);
-    const heard = new HeardSession(this.#packets, user, sessionId);
-    const session = new Sip022RelaySession(this.#services, user, heard, () => {
-      if (sessions.get(sessionId) === session) sessions.delete(sessionId);
-    });
-    sessions.set(sessionId, session);
-    return session;
+    return sessions;
   }
+}
+
+interface UserSessions {
+  readonly open: Map<bigint, Sip022RelaySession>;
+  readonly closed: ClosedSessions;
 }
 
 class Sip022RelaySession extends SessionSealer implements RelaySession {

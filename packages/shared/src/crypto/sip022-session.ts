@@ -70,21 +70,23 @@ export class SessionSealer implements DatagramSealer {
 /** What is remembered of the other end's session: which packets were seen, and its context where it has one. */
 export class HeardSession {
   readonly id: bigint;
-  readonly window = new SlidingWindow();
+  readonly window: SlidingWindow;
   readonly context: AeadContext | undefined;
   /** Of the last packet that was committed, on the monotonic clock. */
   lastMs = 0;
 
-  constructor(packets: PacketOpener, user: User, id: bigint) {
+  /** @param window of a session that was closed and goes on; default: that of a new one. */
+  constructor(packets: PacketOpener, user: User, id: bigint, window = new SlidingWindow()) {
     const bytes = new Uint8Array(SESSION_ID_BYTES);
     new DataView(bytes.buffer).setBigUint64(0, id);
     this.id = id;
+    this.window = window;
     this.context = packets.contextOf(user, bytes);
   }
 
   /** @throws PodsocksError ERR_REPLAY. */
   checkFresh(packetId: PacketId): void {
-    if (!this.window.isFresh(packetId)) throw replayed();
+    checkFresh(this.window, packetId);
   }
 
   /** @throws PodsocksError ERR_REPLAY, and nothing has changed. */
@@ -96,6 +98,11 @@ export class HeardSession {
   close(): void {
     this.context?.close();
   }
+}
+
+/** @throws PodsocksError ERR_REPLAY. */
+export function checkFresh(window: SlidingWindow, packetId: PacketId): void {
+  if (!window.isFresh(packetId)) throw replayed();
 }
 
 function replayed(): PodsocksError {

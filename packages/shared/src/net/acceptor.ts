@@ -1,8 +1,7 @@
 import { type AddressInfo, createServer, type ListenOptions, type Server, type Socket } from 'node:net';
-import { PodsocksError } from '../runtime/errors.ts';
 import type { Logger } from '../runtime/log.ts';
-import { formatTarget } from '../wire/address.ts';
 import { KEEP_ALIVE_DELAY_MS } from './dial.ts';
+import { listenError } from './listen-error.ts';
 
 export interface Endpoint {
   readonly host: string;
@@ -60,7 +59,7 @@ export class Acceptor {
     // From the first moment on: connections may come while the next endpoint is still being bound.
     server.on('connection', accept);
     return new Promise((resolve, reject) => {
-      const onError = (error: Error) => reject(listenError(endpoint, error));
+      const onError = (error: Error) => reject(listenError('TCP', endpoint, error));
       server.once('error', onError);
       server.listen({ ...endpoint, backlog: BACKLOG, ...(reusePort && { reusePort }) } as ListenOptions, () => {
         server.off('error', onError);
@@ -77,16 +76,3 @@ export class Acceptor {
 
 /** As the kernel caps it (net.core.somaxconn); Node's default is 511. */
 const BACKLOG = 4096;
-
-function listenError(endpoint: Endpoint, cause: Error): PodsocksError {
-  const { code = 'unknown' } = cause as NodeJS.ErrnoException;
-  const where = formatTarget(endpoint);
-  const message =
-    {
-      EADDRINUSE: `${where} is taken by another program; choose another port, or find the program with: ss -ltnp sport = :${endpoint.port}`,
-      EACCES: `${where} is not allowed to this user; ports below 1024 need a right that podsocks does not: choose a higher one`,
-      EADDRNOTAVAIL: `${where} is no address of this machine`,
-      ENOTFOUND: `${where}: there is no such name`,
-    }[code] ?? `cannot listen on ${where} (${code})`;
-  return new PodsocksError('ERR_LISTEN', message, { cause });
-}

@@ -16,11 +16,21 @@ function descriptorLimit(): number {
   return Number.isFinite(soft) ? soft : UNKNOWN_LIMIT;
 }
 
+/** More associations than this are more than one process's core can serve; `--udp-max-associations` may ask for more. */
+const MOST_ASSOCIATIONS = 4096;
+
 /**
- * How many connections fit: each relayed one has two sockets.
+ * How many connections fit.
  *
  * @param nofile a lower limit that the user asked for (`-n`).
+ * @param each descriptors of one: a relayed one has two sockets.
+ * @param taken descriptors that something else is to have.
  */
-export function connectionBudget(nofile = Number.POSITIVE_INFINITY): number {
-  return Math.min(MOST, Math.max(1, Math.floor((Math.min(descriptorLimit(), nofile) - RESERVED) / 2)));
+export function connectionBudget(nofile = Number.POSITIVE_INFINITY, { each = 2, taken = 0 } = {}): number {
+  return Math.min(MOST, Math.max(1, Math.floor((Math.min(descriptorLimit(), nofile) - RESERVED - taken) / each)));
+}
+
+/** How many UDP associations fit, each with one socket, without taking more than a quarter of what there is. */
+export function associationBudget(nofile = Number.POSITIVE_INFINITY): number {
+  return Math.min(MOST_ASSOCIATIONS, Math.max(1, Math.floor((Math.min(descriptorLimit(), nofile) - RESERVED) / 4)));
 }

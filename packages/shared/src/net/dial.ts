@@ -1,8 +1,8 @@
-import { lookup } from 'node:dns';
-import type { LookupFunction, TcpNetConnectOpts } from 'node:net';
+import type { TcpNetConnectOpts } from 'node:net';
 import { PodsocksError } from '../runtime/errors.ts';
 import { formatTarget } from '../wire/address.ts';
 import { Connection } from './connection.ts';
+import { systemLookup } from './lookup.ts';
 
 export interface DialOptions {
   readonly host: string;
@@ -46,7 +46,7 @@ export function dial(options: DialOptions): Promise<Connection> {
       keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
       autoSelectFamily: true,
       autoSelectFamilyAttemptTimeout: Math.min(ATTEMPT_TIMEOUT_MS, Math.ceil(timeout / 3)),
-      lookup: ipv6First ? lookupIpv6First : undefined,
+      lookup: systemLookup(ipv6First),
       localAddress,
       family: localAddress === undefined ? undefined : localAddress.includes(':') ? 6 : 4,
     } as TcpNetConnectOpts);
@@ -69,10 +69,6 @@ export function dial(options: DialOptions): Promise<Connection> {
     socket.once('error', fail);
   });
 }
-
-const lookupIpv6First: LookupFunction = (hostname, options, callback) => {
-  lookup(hostname, { ...options, order: 'ipv6first' }, callback);
-};
 
 const REASONS: Record<string, string> = {
   ECONNREFUSED: 'connection refused',

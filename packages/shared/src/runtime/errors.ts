@@ -17,9 +17,9 @@ export type ErrorCode =
   | 'ERR_AUTHENTICATION'
   /** Authentic, but not what the protocol allows at this place. */
   | 'ERR_HEADER'
-  /** A salt that was seen before, or one of our own. */
+  /** A salt or packet that was seen before, or one of our own. */
   | 'ERR_REPLAY'
-  /** Timestamp more than 30 s away (SIP022 section 3.1.3). */
+  /** Timestamp more than 30 s away (SIP022 sections 3.1.3 and 3.2.3). */
   | 'ERR_TIMESTAMP'
   /** The peer ended in the middle of a chunk or header. */
   | 'ERR_TRUNCATED'
@@ -29,7 +29,7 @@ export type ErrorCode =
   | 'ERR_DIAL'
   /** A deadline passed. */
   | 'ERR_TIMEOUT'
-  /** More than can be remembered (replay filter). */
+  /** More than can be remembered (replay filter, sessions), or than a datagram can hold. */
   | 'ERR_LIMIT'
   /** A connection was closed while it was in use: by a drain, a deadline, or its end before it was needed. */
   | 'ERR_CLOSED';

@@ -2,6 +2,8 @@ import { BACKEND_CHOICES, type BackendChoice } from '../crypto/backends.ts';
 import { DEFAULT_METHOD, methodNamed } from '../crypto/methods.ts';
 import { PodsocksError } from '../runtime/errors.ts';
 import { LOG_FORMATS, LOG_LEVELS, type LogLevel } from '../runtime/log.ts';
+import { hasReusePort } from '../runtime/node-features.ts';
+import { DEFAULT_MODE, MODES, type Mode } from './mode.ts';
 import { readSecretFile } from './secret-file.ts';
 import { type Layer, type Setting, type Settings, type Sourced, single, toggle, type Warn } from './settings.ts';
 import { asText, oneOf, parseCount, parseSeconds, parseWait } from './values.ts';
@@ -27,6 +29,13 @@ export const commonSettings = {
     { flags: '-t, --timeout <seconds>', env: 'SS_TIMEOUT' },
     'end connections that are idle for so long (default: 300)',
     parseSeconds,
+  ),
+  udp: toggle('-u, --udp', 'carry TCP and UDP; the same as --mode tcp_and_udp'),
+  udpOnly: toggle('-U, --udp-only', 'carry UDP only; the same as --mode udp_only'),
+  mode: single(
+    { flags: '--mode <mode>', env: 'SS_MODE' },
+    `${MODES.join(', ')} (default: ${DEFAULT_MODE})`,
+    oneOf(MODES),
   ),
   config: single({ flags: '-c, --config <file>', env: 'SS_CONFIG' }, 'JSON file with the same settings', asText),
   nofile: single({ flags: '-n, --nofile <number>' }, 'open files to make room for', parseCount),
@@ -68,28 +77,54 @@ export function drainTimeoutSetting(defaultTimeout: number): Setting<number> {
   );
 }
 
-/** Within one source: reads the password file into the password, and lets -v set the log level where nothing else does. */
+/**
+ * Within one source: reads the password file into the password, lets -v set the log level where nothing else does, and -u
+ * and -U the mode.
+ */
 export function folded<
   L extends {
     readonly password?: Sourced<string>;
     readonly passwordFile?: Sourced<string>;
     readonly verbose?: Sourced<boolean>;
     readonly logLevel?: Sourced<LogLevel>;
+    readonly udp?: Sourced<boolean>;
+    readonly udpOnly?: Sourced<boolean>;
+    readonly mode?: Sourced<Mode>;
   },
 >(layer: L, warn: Warn): L {
   const { password, passwordFile, verbose, logLevel } = layer;
   if (password && passwordFile) {
     throw new PodsocksError('ERR_USAGE', `${password.from} and ${passwordFile.from} both give the password; keep one`);
   }
+  const mode = modeOf(layer);
   return {
     ...layer,
+    ...(mode && { mode }),
     ...(passwordFile && { password: readSecretFile(passwordFile, warn) }),
     ...(verbose && !logLevel && { logLevel: { value: 'debug', from: verbose.from } }),
   };
 }
 
+function modeOf({
+  udp,
+  udpOnly,
+  mode,
+}: {
+  readonly udp?: Sourced<boolean>;
+  readonly udpOnly?: Sourced<boolean>;
+  readonly mode?: Sourced<Mode>;
+}): Sourced<Mode> | undefined {
+  const short: Sourced<Mode> | undefined =
+    (udpOnly && { value: 'udp_only', from: udpOnly.from }) ?? (udp && { value: 'tcp_and_udp', from: udp.from });
+  if (short && mode && short.value !== mode.value) {
+    throw new PodsocksError('ERR_USAGE', `${short.from} and ${mode.from} contradict each other; keep one`);
+  }
+  return short ?? mode;
+}
+
 /** What both configurations have; times in milliseconds. */
 export interface CommonConfig {
+  readonly mode: Mode;
   readonly timeout: number;
   readonly connectTimeout: number;
   readonly handshakeTimeout: number;
@@ -120,6 +155,7 @@ export function commonConfig(
   }
   if (given.reusePort?.value) requireReusePort(given.reusePort.from, nodeVersion);
   return {
+    mode: given.mode?.value ?? DEFAULT_MODE,
     timeout: given.timeout?.value ?? 300_000,
     connectTimeout: given.connectTimeout?.value ?? 10_000,
     handshakeTimeout: given.handshakeTimeout?.value ?? defaults.handshakeTimeout,
@@ -133,10 +169,8 @@ export function commonConfig(
   };
 }
 
-/** net.Server.listen knows `reusePort` since 22.12 and 23.1; before, it would be ignored without a word. */
 function requireReusePort(from: string, nodeVersion: string): void {
-  const [major = 0, minor = 0] = nodeVersion.split('.').map(Number);
-  if (major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12)) return;
+  if (hasReusePort(nodeVersion)) return;
   throw new PodsocksError(
     'ERR_CONFIG',
     `${from}: needs Node.js 22.12 or later, this is ${nodeVersion}; update Node.js or leave it out`,
@@ -152,6 +186,7 @@ export function summary(
   const seconds = (time: number) => `${time / 1000} s`;
   const rows = [
     ...own,
+    ['mode', config.mode],
     ['idle timeout', seconds(config.timeout)],
     ['connect timeout', seconds(config.connectTimeout)],
     ['handshake timeout', seconds(config.handshakeTimeout)],

@@ -3,6 +3,7 @@ import { BACKEND_CHOICES } from '../crypto/backends.ts';
 import { methodNamed } from '../crypto/methods.ts';
 import { PodsocksError } from '../runtime/errors.ts';
 import { LOG_FORMATS, LOG_LEVELS } from '../runtime/log.ts';
+import { MODES } from './mode.ts';
 import { oneOf, parseCount, parseHost, parseListenPort, parseSeconds, parseWait } from './values.ts';
 
 /** The fields of a JSON object by name. */
@@ -56,7 +57,7 @@ export const commonFields = {
   server_port: number(parseListenPort),
   password: secret,
   method: text(methodNamed),
-  mode: text(parseMode),
+  mode: text(oneOf(MODES)),
   timeout: number(parseSeconds),
   connect_timeout: number(parseSeconds),
   handshake_timeout: number(parseSeconds),
@@ -72,8 +73,3 @@ export const commonFields = {
   log_level: text(oneOf(LOG_LEVELS)),
   log_format: text(oneOf(LOG_FORMATS)),
 } satisfies Fields;
-
-function parseMode(mode: string): string {
-  if (mode === 'tcp_only') return mode;
-  throw new PodsocksError('ERR_CONFIG', 'UDP is not available yet; set it to "tcp_only" or remove it');
-}

@@ -14,7 +14,8 @@ export const NO_EFFECT: Reasons = {
   ...forAll('bytes_remaining bytes_used id version', 'it is a note of the provider'),
   ...forAll('balancer tcp_weight', 'servers are chosen without it'),
   ...forAll('manager_address manager_port workdir', 'there is no manager'),
-  ...forAll('mtu udp_weight', 'it is about UDP'),
+  ...forAll('mtu udp_mtu', 'a datagram may be as long as the network takes'),
+  udp_weight: 'servers are chosen without it',
   ...forAll('runtime workers', 'there is one thread'),
   ...forAll(
     'tcp_incoming_rcvbuf tcp_incoming_sndbuf tcp_outgoing_rcvbuf tcp_outgoing_sndbuf',
@@ -33,7 +34,6 @@ export const NO_EFFECT: Reasons = {
 /** Fields without which a program would do something else than its file says: refused, with the mend. */
 export const REFUSED: Reasons = {
   ...forAll('plugin plugin_args plugin_mode plugin_opts', 'plugins are not available yet; remove it at both ends'),
-  ...forAll('udp_max_associations udp_mtu udp_timeout', 'UDP is not available yet; remove it'),
   ...forAll('dns dns_cache_size nameserver', "own name servers are not available yet; remove it to use the system's"),
   ...forAll(
     'outbound_bind_interface outbound_fwmark outbound_proxy outbound_user_cookie',

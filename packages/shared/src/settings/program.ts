@@ -7,8 +7,6 @@ import { flagName, type Settings } from './settings.ts';
  * without the ACL that somebody believes in.
  */
 const REFUSED_FLAGS: readonly [flags: string, why: string][] = [
-  ['-u, --udp', 'UDP is not available in this version; leave it out, TCP works without it'],
-  ['-U, --udp-only', 'UDP is not available in this version; leave it out to carry TCP'],
   [
     '-d, --nameserver [address]',
     "own name servers are not available in this version; leave it out to use the system's (in a pod: its dnsPolicy)",

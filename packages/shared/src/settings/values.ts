@@ -29,6 +29,13 @@ export const parseSeconds = (text: string): number =>
 export const parseWait = (text: string): number =>
   parseNumber(text, /^\d+(\.\d+)?$/, 0, MAX_SECONDS, 'a time in seconds') * 1000;
 
+/** SIP022 section 3.2.4 wants sessions to be remembered for a minute. */
+const MIN_UDP_SECONDS = 60;
+
+/** The idle timeout of UDP associations: seconds on the command line, milliseconds within. */
+export const parseUdpTimeout = (text: string): number =>
+  parseNumber(text, /^\d+(\.\d+)?$/, MIN_UDP_SECONDS, MAX_SECONDS, 'a time in seconds that UDP can do with') * 1000;
+
 export function oneOf<T extends string>(choices: readonly T[]): (text: string) => T {
   return text => {
     const choice = choices.find(candidate => candidate === text);

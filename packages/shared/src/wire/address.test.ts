@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import ipaddr from 'ipaddr.js';
 import { describe, expect, it } from 'vitest';
 import { PodsocksError } from '../runtime/errors.ts';
 import { ADDRESS_MAX_BYTES, decodeAddress, encodeAddress, formatTarget, type Target, targetOf } from './address.ts';
@@ -69,11 +70,87 @@ describe('ADDR', () => {
 
   it.each([
     [{ type: 'ipv4', host: '1.2.3', port: 1 } as const, 'is not an ipv4 address'],
+    [{ type: 'ipv6', host: '1.2.3.4', port: 1 } as const, 'is not an ipv6 address'],
+    [{ type: 'ipv6', host: '1::2::3', port: 1 } as const, 'is not an ipv6 address'],
     [{ type: 'name', host: '', port: 1 } as const, 'a name takes 1..255 bytes'],
     [{ type: 'name', host: 'x'.repeat(256), port: 1 } as const, 'has 256'],
     [{ type: 'name', host: 'x', port: 65536 } as const, 'port 65536'],
   ])('does not write %o', (target, message) => {
     expect(() => encode(target)).toThrow(message);
+  });
+});
+
+describe('hosts', () => {
+  const encodedHost = (type: 'ipv4' | 'ipv6', host: string) => {
+    try {
+      return [...encode({ type, host, port: 0 }).slice(1, -2)];
+    } catch (error) {
+      expect(error).toMatchObject({ name: 'PodsocksError', code: 'ERR_ADDRESS' });
+      return undefined;
+    }
+  };
+
+  it('of IPv4 are what ipaddr.js takes for four decimal parts', () => {
+    const part = fc.oneof(
+      fc.nat(300).map(String),
+      fc.stringMatching(/^[0-9]{0,4}$/),
+      fc.constantFrom('00', '0x7', ' 1', '٣'),
+    );
+    const host = fc.oneof(
+      fc.array(part, { maxLength: 6 }).map(parts => parts.join('.')),
+      fc.string(),
+    );
+    fc.assert(
+      fc.property(host, text => {
+        const isOne = ipaddr.IPv4.isValidFourPartDecimal(text);
+        expect(encodedHost('ipv4', text)).toEqual(isOne ? ipaddr.IPv4.parse(text).toByteArray() : undefined);
+        expect(targetOf(text, 0).type === 'ipv4').toBe(isOne);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it.each([
+    '0.0.0.0',
+    '255.255.255.255',
+    '256.0.0.0',
+    '0.0.0.256',
+    '00.0.0.0',
+    '1.2.3.',
+    '.1.2.3',
+    '1..2.3',
+    '1.2.3.4.',
+    '',
+  ])('of IPv4: "%s" is what ipaddr.js takes it for', text => {
+    const isOne = ipaddr.IPv4.isValidFourPartDecimal(text);
+    expect(encodedHost('ipv4', text)).toEqual(isOne ? ipaddr.IPv4.parse(text).toByteArray() : undefined);
+  });
+
+  it('of IPv6 are what ipaddr.js makes of them, the first time and every other, and with many between', () => {
+    const some = fc.sample(fc.oneof(fc.ipV6(), fc.constant('::'), fc.string()), { numRuns: 1000, seed: 1 });
+    for (const text of [...some, ...some, ...some.flatMap(each => [each, each])]) {
+      const bytes = ipaddr.IPv6.isValid(text) ? ipaddr.IPv6.parse(text).toByteArray() : undefined;
+      expect(encodedHost('ipv6', text)).toEqual(bytes);
+      if (bytes === undefined) continue;
+      const host = new ipaddr.IPv6(bytes).toRFC5952String();
+      expect(decodeAddress(Uint8Array.of(4, ...bytes, 0, 0), 0, 19)?.target.host).toBe(host);
+    }
+  });
+
+  it('stand behind other types where a protocol has its own', () => {
+    const types = { ipv4: 0x00, ipv6: 0x01, name: 0x02 };
+    for (const [host, type] of [
+      ['10.0.0.1', 0],
+      ['::1', 1],
+      ['web', 2],
+    ] as const) {
+      const target = targetOf(host, 80);
+      const out = new Uint8Array(ADDRESS_MAX_BYTES);
+      const length = encodeAddress(out, 0, target, types);
+      expect([...out.subarray(0, length)]).toEqual([type, ...encode(target).subarray(1)]);
+      expect(decodeAddress(out, 0, length, types)).toEqual({ target, length });
+    }
+    expect(() => decodeAddress(bytes('03'), 0, 1, types)).toThrow('unknown address type 0x03');
   });
 });
 

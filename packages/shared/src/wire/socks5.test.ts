@@ -175,6 +175,13 @@ describe('answers', () => {
     expect([...encodeReply(Reply.connectionRefused)]).toEqual([5, 5, 0, 1, 0, 0, 0, 0, 0, 0]);
   });
 
+  it('replies to UDP ASSOCIATE with where the datagrams shall go, IPv4 or IPv6', () => {
+    const ipv4 = encodeReply(Reply.succeeded, targetOf('127.0.0.1', 1080));
+    expect([...ipv4]).toEqual([5, 0, 0, 1, 127, 0, 0, 1, 4, 0x38]);
+    const ipv6 = encodeReply(Reply.succeeded, targetOf('::1', 1080));
+    expect([...ipv6]).toEqual([5, 0, 0, 4, ...new Array(15).fill(0), 1, 4, 0x38]);
+  });
+
   it('replies with any bound address, as a request carries it', () => {
     fc.assert(
       fc.property(target, bound => {

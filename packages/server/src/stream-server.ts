@@ -1,0 +1,178 @@
+import type { SharedReplayFilter } from '@podsocks/shared/crypto/replay-filter';
+import type { Request, StreamSealer } from '@podsocks/shared/crypto/stream';
+import { serverStreams } from '@podsocks/shared/crypto/streams';
+import type { Connection } from '@podsocks/shared/net/connection';
+import type { DatagramCounts } from '@podsocks/shared/net/datagram-counts';
+import { type DialOptions, dial } from '@podsocks/shared/net/dial';
+import { IdleClock } from '@podsocks/shared/net/idle-clock';
+import { Listener } from '@podsocks/shared/net/listener';
+import { Opening, relay, Sealing } from '@podsocks/shared/net/relay';
+import { streamServices } from '@podsocks/shared/net/stream-services';
+import { atMostEvery } from '@podsocks/shared/runtime/at-most-every';
+import { buffers } from '@podsocks/shared/runtime/buffer-pool';
+import { PodsocksError } from '@podsocks/shared/runtime/errors';
+import type { Logger } from '@podsocks/shared/runtime/log';
+import { formatTarget, type Target, targetOf } from '@podsocks/shared/wire/address';
+import { type Authenticated, absorb, authenticate } from './authenticate.ts';
+import type { ServerConfig } from './config.ts';
+import { keyringOf } from './keyring.ts';
+import { dropLog } from './udp/drop-log.ts';
+import type { OutboundServices } from './udp/outbound.ts';
+import { isUdpOverTcp, serveDatagramStream } from './udp/over-tcp.ts';
+
+export interface StreamDependencies {
+  readonly log: Logger;
+  /** In a worker, the filter that it has together with the others; else there is one of the server's own. */
+  readonly replays: SharedReplayFilter | undefined;
+  readonly maxConnections: number;
+  /** For the datagrams that come in streams (UDP over TCP). */
+  readonly outbound: OutboundServices;
+  readonly datagramCounts: DatagramCounts;
+}
+
+/**
+ * The TCP side of ss-server without its ports: it may listen itself, or take connections that another process accepted.
+ *
+ * @throws PodsocksError ERR_CONFIG.
+ */
+export function streamServer(config: ServerConfig, deps: StreamDependencies): Listener {
+  const { log, replays, maxConnections, outbound, datagramCounts } = deps;
+  const { method } = config;
+  const streams = serverStreams(streamServices(method, config.cryptoBackend, replays));
+  const keyring = keyringOf(method, config.key, config.users);
+  const clock = new IdleClock(config.timeout);
+  const logRefusals = atMostEvery<{ client: string; error: PodsocksError }>(
+    REFUSAL_LOG_MS,
+    (count, { client, error }) => log.warn({ count, client, code: error.code }, `refused: ${error.message}`),
+  );
+
+  const logDrop = dropLog(log);
+
+  const listener = new Listener({
+    ...config,
+    maxConnections,
+    log,
+    accept: (connection, client) => void serve(connection, client),
+  });
+
+  /** The main path: authenticate, dial, relay. */
+  async function serve(connection: Connection, client: string): Promise<void> {
+    const opener = streams.openRequest(keyring, client);
+    const session = await authenticate(connection, opener).catch(error => refused({ client, error }));
+    if (session === undefined) return;
+    const { request, stream, first } = session;
+    const release = () => {
+      if (first) buffers.give(first.buffer);
+      stream.close();
+    };
+    if (replays !== undefined) {
+      const error = await objection(replays, request, connection);
+      if (error !== undefined) {
+        release();
+        absorb(connection);
+        return refused({ client, error });
+      }
+    }
+    listener.admit(connection);
+
+    // Only now, or whoever replays a request could fill the filter with the salts of answers that are never given.
+    const sealer = streams.sealResponse(request);
+    const saltKnown = replays?.settled();
+    const context = { client, user: request.user.name, target: formatTarget(request.target) };
+    if (isUdpOverTcp(request.target.host)) {
+      if (saltKnown) await saltKnown;
+      await carryDatagrams(connection, session, sealer, context);
+      return;
+    }
+    const target = await dial(dialOptions(config, request.target)).catch(error => {
+      log.info(context, error.message);
+    });
+    if (target === undefined) {
+      release();
+      sealer.close();
+      connection.reset();
+      return;
+    }
+
+    // All workers know the salt of a SIP004 answer before its first byte leaves: nobody can send it back to another.
+    if (saltKnown) await saltKnown;
+    const end = await relay({
+      client: connection,
+      target,
+      up: new Opening(stream),
+      down: new Sealing(sealer),
+      first,
+      clock,
+      idleTimeout: config.timeout,
+      absorb: absorbLater,
+    });
+    const { bytesUp, bytesDown, error } = end;
+    log.debug({ ...context, bytesUp, bytesDown, ...(error && { reason: error.message }) }, 'connection closed');
+    // The socket errors of either peer are its own affair; bytes that were altered, or a fault of ours, are not.
+    if (error !== undefined && !('syscall' in error)) refused({ client, error });
+  }
+
+  /** A stream that holds datagrams: UDP over TCP. */
+  async function carryDatagrams(
+    connection: Connection,
+    { request, stream, first }: Authenticated,
+    sealer: StreamSealer,
+    context: { readonly client: string },
+  ): Promise<void> {
+    const { remotePort: port = 0 } = connection.socket;
+    const { counts, error } = await serveDatagramStream({
+      ...{ connection, request, stream, sealer, first, outbound, logDrop, clock },
+      client: { address: context.client, port },
+      total: datagramCounts,
+      idleTimeout: config.udpTimeout,
+    });
+    log.debug({ ...context, ...counts.passed(), ...(error && { reason: error.message }) }, 'UDP over TCP closed');
+    if (error === undefined) connection.socket.end();
+    else if (error instanceof PodsocksError && error.code === 'ERR_AUTHENTICATION') {
+      absorbLater(connection);
+      refused({ client: context.client, error });
+    } else connection.reset();
+  }
+
+  /** A stream that failed after its request was accepted. Of an answer that has begun, the end must not look like one. */
+  function absorbLater(connection: Connection): void {
+    const { bytesWritten, writableEnded } = connection.socket;
+    connection.incomplete = bytesWritten > 0 && !writableEnded;
+    listener.expel(connection);
+    absorb(connection);
+  }
+
+  function refused(refusal: { client: string; error: unknown }): undefined {
+    const { client, error } = refusal;
+    if (!(error instanceof PodsocksError)) log.error({ client, err: error }, 'a request failed');
+    // Port scans and the TCP probes of load balancers end like this all day.
+    else if (['ERR_TRUNCATED', 'ERR_TIMEOUT', 'ERR_CLOSED'].includes(error.code)) log.debug({ client }, error.message);
+    else logRefusals({ client, error });
+  }
+
+  return listener;
+}
+
+const REFUSAL_LOG_MS = 10_000;
+
+/** Why a request of a worker must not be served after all, now that all workers' requests are known. */
+async function objection(
+  replays: SharedReplayFilter,
+  { salt, user }: Request,
+  { socket }: Connection,
+): Promise<PodsocksError | undefined> {
+  const verdict = await replays.confirm(salt);
+  if (socket.destroyed) return new PodsocksError('ERR_CLOSED', 'the connection closed before its salt was confirmed');
+  if (verdict === 'fresh') return undefined;
+  return verdict === 'full'
+    ? new PodsocksError('ERR_LIMIT', 'more requests within a minute than the replay filter can remember')
+    : new PodsocksError('ERR_REPLAY', `the salt of a request of user "${user.name}" was seen before`);
+}
+
+function dialOptions(config: ServerConfig, target: Target): DialOptions {
+  const { bindAddress = {}, connectTimeout, ipv6First, noDelay } = config;
+  const preferred = ipv6First ? [bindAddress.ipv6, bindAddress.ipv4] : [bindAddress.ipv4, bindAddress.ipv6];
+  const { type } = targetOf(target.host, target.port); // clients send addresses as names, too
+  const localAddress = type === 'name' ? (preferred[0] ?? preferred[1]) : bindAddress[type];
+  return { host: target.host, port: target.port, timeout: connectTimeout, ipv6First, noDelay, localAddress };
+}

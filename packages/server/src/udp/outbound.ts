@@ -1,0 +1,152 @@
+import { type DatagramCounts, type DropReason, sendDropReason } from '@podsocks/shared/net/datagram-counts';
+import { DatagramSocket, type Origin } from '@podsocks/shared/net/datagram-socket';
+import type { Target } from '@podsocks/shared/wire/address';
+import { ipv4OfMapped } from '@podsocks/shared/wire/mapped-address';
+import type { Address, NameFailure, TargetNames } from './target-names.ts';
+
+/** Where a datagram is about to go. */
+export interface Destination {
+  /** The user who sends it. */
+  readonly user: string;
+  readonly address: string;
+  readonly port: number;
+  /** What the address was resolved from, if from a name. */
+  readonly name: string | undefined;
+}
+
+/** What all associations of a server send with. */
+export interface OutboundServices {
+  readonly names: TargetNames;
+  /** Asked with the address that the datagram would really go to. */
+  readonly permits: (destination: Destination) => boolean;
+  readonly bindAddress: { readonly ipv4?: string; readonly ipv6?: string };
+}
+
+export interface OutboundOptions extends OutboundServices {
+  readonly user: string;
+  readonly counts: DatagramCounts;
+  /** Told of each datagram that went no further. */
+  readonly dropped: (reason: DropReason) => void;
+  /** Takes what comes back, from an address that was written to; the array is the receiver's. */
+  readonly receive: (from: Target, data: Uint8Array) => void;
+}
+
+/** Enough for answers that come in bursts; the system may give less. */
+const RECEIVE_BUFFER_BYTES = 1024 * 1024;
+
+/** Datagrams that wait for a name are copies; what is more than this is dropped. */
+const MAX_WAITING_BYTES = 256 * 1024;
+
+/** Whom an association has written to; the one that was added first is forgotten when there are more. */
+const MOST_PEERS = 4096;
+
+/**
+ * The far side of one association: a socket of its own for each address family that it writes to, so that every
+ * association is told apart by its port, and gets answers from those addresses only that it has written to.
+ */
+export class Outbound {
+  readonly #options: OutboundOptions;
+  readonly #peers = new Set<string>();
+  readonly #sockets = new Map<4 | 6, DatagramSocket>();
+  #waitingBytes = 0;
+  #closed = false;
+
+  constructor(options: OutboundOptions) {
+    this.#options = options;
+  }
+
+  /** Sends `data[at, +length)`, of which nothing is needed any more when this returns. */
+  send(target: Target, data: Uint8Array, at: number, length: number): void {
+    const { type, host, port } = target;
+    if (type !== 'name') {
+      this.#sendTo({ address: host, family: type === 'ipv6' ? 6 : 4 }, undefined, port, data, at, length);
+      return;
+    }
+    const found = this.#options.names.find(host);
+    if (!(found instanceof Promise)) {
+      this.#sendToFound(found, host, port, data, at, length);
+      return;
+    }
+    if (this.#waitingBytes + length > MAX_WAITING_BYTES) {
+      this.#options.dropped('busy');
+      return;
+    }
+    const copy = data.slice(at, at + length);
+    this.#waitingBytes += length;
+    void found.then(address => {
+      this.#waitingBytes -= length;
+      if (!this.#closed) this.#sendToFound(address, host, port, copy, 0, length);
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const socket of this.#sockets.values()) socket.close();
+  }
+
+  #sendToFound(
+    found: Address | NameFailure,
+    name: string,
+    port: number,
+    data: Uint8Array,
+    at: number,
+    length: number,
+  ): void {
+    if (typeof found === 'string') this.#options.dropped(found);
+    else this.#sendTo(found, name, port, data, at, length);
+  }
+
+  #sendTo(found: Address, name: string | undefined, port: number, data: Uint8Array, at: number, length: number): void {
+    const { counts, dropped, permits, user } = this.#options;
+    const mapped = found.family === 6 ? ipv4OfMapped(found.address) : undefined;
+    const { address, family }: Address = mapped === undefined ? found : { address: mapped, family: 4 };
+    if (port === 0) {
+      dropped('unreachable');
+      return;
+    }
+    if (!permits({ user, address, port, name })) {
+      dropped('denied');
+      return;
+    }
+    const socket = this.#sockets.get(family) ?? this.#open(family);
+    if (socket === undefined) return;
+    if (!this.#peers.has(address)) this.#addPeer(address);
+    if (socket.send(data, at, length, { address, port })) counts.up(length);
+    else dropped('congested');
+  }
+
+  #addPeer(address: string): void {
+    this.#peers.add(address);
+    if (this.#peers.size > MOST_PEERS) this.#peers.delete(this.#peers.values().next().value!);
+  }
+
+  #open(family: 4 | 6): DatagramSocket | undefined {
+    const { bindAddress, dropped } = this.#options;
+    const address = family === 6 ? (bindAddress.ipv6 ?? '::') : (bindAddress.ipv4 ?? '0.0.0.0');
+    try {
+      const socket = DatagramSocket.bind(
+        { address, ipv6Only: family === 6 },
+        {
+          receive: (data, from) => this.#receive(data, from),
+          failed: error => dropped(sendDropReason(error)),
+          receiveBufferBytes: RECEIVE_BUFFER_BYTES,
+        },
+      );
+      this.#sockets.set(family, socket);
+      return socket;
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      dropped(code === 'EMFILE' || code === 'ENFILE' ? 'descriptors' : 'unreachable');
+      return undefined;
+    }
+  }
+
+  #receive(data: Uint8Array, { address, port }: Origin): void {
+    const { dropped, receive } = this.#options;
+    if (!this.#peers.has(address)) {
+      dropped('stranger');
+      return;
+    }
+    receive({ type: address.includes(':') ? 'ipv6' : 'ipv4', host: address, port }, data);
+  }
+}

@@ -1,0 +1,74 @@
+import type { Request, StreamOpener, StreamSealer } from '@podsocks/shared/crypto/stream';
+import type { Connection } from '@podsocks/shared/net/connection';
+import { DatagramCounts } from '@podsocks/shared/net/datagram-counts';
+import type { Origin } from '@podsocks/shared/net/datagram-socket';
+import type { IdleClock } from '@podsocks/shared/net/idle-clock';
+import { PacketStream } from '@podsocks/shared/net/packet-stream';
+import type { FirstBytes } from '@podsocks/shared/net/relay';
+import { LEGACY_MAGIC_HOST, MAGIC_HOST } from '@podsocks/shared/wire/udp-over-tcp';
+import type { Drop } from './drop-log.ts';
+import { Outbound, type OutboundServices } from './outbound.ts';
+
+export interface DatagramStreamOptions {
+  readonly connection: Connection;
+  readonly client: Origin;
+  readonly request: Request;
+  readonly stream: StreamOpener;
+  readonly sealer: StreamSealer;
+  readonly first: FirstBytes | undefined;
+  readonly outbound: OutboundServices;
+  /** Counts what goes through as well. */
+  readonly total: DatagramCounts;
+  readonly logDrop: (drop: Drop) => void;
+  readonly clock: IdleClock;
+  readonly idleTimeout: number;
+}
+
+/** How a stream of datagrams ended. */
+export interface DatagramStreamEnd {
+  readonly counts: DatagramCounts;
+  /** Undefined when the client ended in order. */
+  readonly error: Error | undefined;
+}
+
+/** Whether a request's host asks for UDP over TCP. Names are compared without regard to case, as in DNS. */
+export function isUdpOverTcp(host: string): boolean {
+  const name = host.toLowerCase();
+  return name === MAGIC_HOST || name === LEGACY_MAGIC_HOST;
+}
+
+/** Serves one association that came as a stream, until the client ends it. Its connection is the caller's then. */
+export function serveDatagramStream(options: DatagramStreamOptions): Promise<DatagramStreamEnd> {
+  const { connection, client, request, sealer, first, total, logDrop, clock, idleTimeout } = options;
+  const { user, target } = request;
+  const counts = new DatagramCounts(total);
+  return new Promise(resolve => {
+    const packets = new PacketStream({
+      connection,
+      opener: options.stream,
+      sealer,
+      request: target.host.toLowerCase() === MAGIC_HOST ? 'await' : 'none',
+      clock,
+      idleTimeout,
+      receive: (to, data, at, length) => outbound.send(to, data, at, length),
+      ended: error => {
+        outbound.close();
+        resolve({ counts, error });
+      },
+    });
+    const outbound = new Outbound({
+      ...options.outbound,
+      user: user.name,
+      counts,
+      dropped: reason => {
+        counts.drop(reason);
+        logDrop({ reason, client, user });
+      },
+      receive: (from, data) => {
+        if (packets.send(from, data, 0, data.length)) counts.down(data.length);
+        else counts.drop('congested');
+      },
+    });
+    packets.start(first);
+  });
+}

@@ -1,0 +1,136 @@
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import { isIPv6 } from 'node:net';
+
+/** Where a datagram came from. */
+export interface Origin {
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface DatagramSocketOptions {
+  /** Takes each datagram that comes; the array is the receiver's. */
+  readonly receive: (data: Uint8Array, from: Origin) => void;
+  /** A datagram could not be sent or received; the socket goes on. `code` is the system's: EMSGSIZE, ECONNREFUSED… */
+  readonly failed: (error: NodeJS.ErrnoException) => void;
+  /** Asked of the system, which gives at most net.core.rmem_max: what comes while the process does something else. */
+  readonly receiveBufferBytes: number;
+}
+
+export interface Binding {
+  /** An IP address; it decides the family. `::` takes both, where the system has IPv4-mapped addresses. */
+  readonly address: string;
+  /** Default: any that is free. */
+  readonly port?: number;
+  /** Several sockets share the port, each with a buffer of its own. Node.js 22.12 or later. */
+  readonly reusePort?: boolean;
+  /** Of `::`, IPv6 alone. */
+  readonly ipv6Only?: boolean;
+}
+
+/** What may wait in the process for a network card that is busy; what comes then is dropped, as a router would. */
+const MAX_QUEUED_BYTES = 256 * 1024;
+
+/** The longest datagram that there is. */
+const DATAGRAM_SPACE = 64 * 1024;
+
+let space: Uint8Array = Buffer.allocUnsafeSlow(DATAGRAM_SPACE);
+
+/**
+ * Room for one datagram to be sent next, the same for all sockets of the process: valid until the event loop goes on or
+ * somebody else asks for it.
+ */
+export function datagramSpace(): Uint8Array {
+  return space;
+}
+
+/** A UDP socket. What it is given is sent at once or, when the network is busy, a little later, or not at all. */
+export class DatagramSocket {
+  readonly #socket: Socket;
+  readonly #failed: (error: NodeJS.ErrnoException) => void;
+  #queueing = false;
+  #closed = false;
+
+  private constructor(socket: Socket, { receive, failed }: DatagramSocketOptions) {
+    this.#socket = socket;
+    this.#failed = failed;
+    socket.on('message', receive as (data: Buffer, from: RemoteInfo) => void);
+    socket.on('error', failed);
+  }
+
+  /**
+   * Binds a socket, at once: addresses need no look-up.
+   *
+   * @throws the system's error (EADDRINUSE, EMFILE, …), and nothing is open.
+   */
+  static bind({ address, port = 0, reusePort, ipv6Only }: Binding, options: DatagramSocketOptions): DatagramSocket {
+    const socket = createSocket({
+      type: isIPv6(address) ? 'udp6' : 'udp4',
+      // Node would otherwise send every address through getaddrinfo's queue, and later.
+      lookup: (host: string, family: unknown, callback: unknown) => itself(host, family, callback as LookupCallback),
+      ...(reusePort && { reusePort }),
+      ...(ipv6Only && { ipv6Only }),
+    } as Parameters<typeof createSocket>[0]);
+    let failure: Error | undefined;
+    const onError = (error: Error) => {
+      failure = error;
+    };
+    socket.on('error', onError);
+    socket.bind({ address, port, exclusive: true });
+    if (failure !== undefined) {
+      socket.close();
+      throw failure;
+    }
+    socket.off('error', onError);
+    try {
+      socket.setRecvBufferSize(options.receiveBufferBytes);
+    } catch {
+      // Whatever the system gives is enough to begin with.
+    }
+    return new DatagramSocket(socket, options);
+  }
+
+  /** Where it is bound. */
+  get local(): Origin {
+    const { address, port } = this.#socket.address();
+    return { address, port };
+  }
+
+  /** Talks to this peer only: `send` goes there, and nothing else is received. */
+  connect(peer: Origin): void {
+    this.#socket.connect(peer.port, peer.address);
+  }
+
+  /**
+   * Sends `data[at, +length)`, which may be {@link datagramSpace}; of other arrays nobody may change what was sent.
+   *
+   * @param to the peer, unless it is connected.
+   * @returns false when it was dropped because too much is waiting. Other failures reach `failed` a moment later.
+   */
+  send(data: Uint8Array, at: number, length: number, to?: Origin): boolean {
+    const socket = this.#socket;
+    if (this.#closed || (this.#queueing && socket.getSendQueueSize() > MAX_QUEUED_BYTES)) return false;
+    if (to === undefined) socket.send(data, at, length, this.#onSent);
+    else socket.send(data, at, length, to.port, to.address, this.#onSent);
+    this.#queueing = socket.getSendQueueCount() > 0;
+    // It waits in the space, which therefore is its own now.
+    if (this.#queueing && data === space) space = Buffer.allocUnsafeSlow(DATAGRAM_SPACE);
+    return true;
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#socket.close();
+  }
+
+  readonly #onSent = (error: NodeJS.ErrnoException | null): void => {
+    if (error && !this.#closed) this.#failed(error);
+  };
+}
+
+type LookupCallback = (error: Error | null, address: string, family: number) => void;
+
+/** For node:dgram, which calls it with the family as a number. */
+function itself(address: string, _: unknown, callback: LookupCallback): void {
+  callback(null, address, isIPv6(address) ? 6 : 4);
+}
