@@ -12,8 +12,8 @@ export interface Contestant {
   readonly name: string;
   readonly server: EndChoice;
   readonly client: EndChoice;
-  /** Not measured beyond bulk transfers: what else it would show follows from the others. */
-  readonly bulkOnly?: boolean;
+  /** The one measure that it takes part in: what others would show follows from other rows. */
+  readonly only?: 'bulk' | 'udp';
   /** Not pinned to one CPU for each end: for programs that use several. */
   readonly allCpus?: boolean;
   /** Takes part in a quick run, too. */
@@ -39,6 +39,8 @@ export const CONTESTANTS: readonly Contestant[] = [
   { ...pair('aes-256-gcm', NAMES.native, NATIVE), quick: true },
   pair('aes-256-gcm', NAMES.node, podsocks('node')),
   { ...pair('aes-256-gcm', NAMES.libev, LIBEV), quick: true },
+  { ...pair('aes-256-gcm', NAMES.rust, RUST), only: 'udp' },
+  { ...pair('aes-256-gcm', NAMES.singBox, SING_BOX), only: 'udp' },
   crossed('aes-256-gcm', 'podsocks → libev', NATIVE, LIBEV),
   crossed('aes-256-gcm', 'libev → podsocks', LIBEV, NATIVE),
   { ...pair('2022-blake3-aes-256-gcm', NAMES.native, NATIVE), quick: true },
@@ -49,17 +51,22 @@ export const CONTESTANTS: readonly Contestant[] = [
   crossed('2022-blake3-aes-256-gcm', 'rust → podsocks', RUST, NATIVE),
   crossed('2022-blake3-aes-256-gcm', 'podsocks → sing-box', NATIVE, SING_BOX),
   crossed('2022-blake3-aes-256-gcm', 'sing-box → podsocks', SING_BOX, NATIVE),
-  { ...twoWorkers('2022-blake3-aes-256-gcm'), bulkOnly: true, allCpus: true },
-  { ...pair('2022-blake3-aes-256-gcm', `${NAMES.rust}, all CPUs`, RUST), bulkOnly: true, allCpus: true },
-  { ...pair('2022-blake3-aes-256-gcm', `${NAMES.singBox}, all CPUs`, SING_BOX), bulkOnly: true, allCpus: true },
-  { ...pair('2022-blake3-aes-128-gcm', NAMES.native, NATIVE), bulkOnly: true },
-  { ...pair('2022-blake3-aes-128-gcm', NAMES.rust, RUST), bulkOnly: true },
-  { ...pair('2022-blake3-aes-128-gcm', NAMES.singBox, SING_BOX), bulkOnly: true },
+  { ...twoWorkers('2022-blake3-aes-256-gcm'), only: 'bulk', allCpus: true },
+  { ...pair('2022-blake3-aes-256-gcm', `${NAMES.rust}, all CPUs`, RUST), only: 'bulk', allCpus: true },
+  { ...pair('2022-blake3-aes-256-gcm', `${NAMES.singBox}, all CPUs`, SING_BOX), only: 'bulk', allCpus: true },
+  { ...pair('2022-blake3-aes-128-gcm', NAMES.native, NATIVE), only: 'bulk' },
+  { ...pair('2022-blake3-aes-128-gcm', NAMES.rust, RUST), only: 'bulk' },
+  { ...pair('2022-blake3-aes-128-gcm', NAMES.singBox, SING_BOX), only: 'bulk' },
 ];
 
 /** What `--contestants` looks into. */
 export function labelOf({ method, name }: Pick<Contestant, 'method' | 'name'>): string {
   return `${method}: ${name}`;
+}
+
+/** Those that take part in a measure. */
+export function takingPart(contestants: readonly Contestant[], measure: string): Contestant[] {
+  return contestants.filter(({ only }) => only === undefined || only === measure);
 }
 
 /** Whether a contestant has an end of this implementation. */
@@ -87,5 +94,5 @@ function twoWorkers(method: string): Contestant {
 
 /** Named client → server, the way that a connection is opened. */
 function crossed(method: string, name: string, client: EndChoice, server: EndChoice): Contestant {
-  return { method, name, client, server, bulkOnly: true };
+  return { method, name, client, server, only: 'bulk' };
 }

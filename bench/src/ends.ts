@@ -11,6 +11,8 @@ export interface PairSettings {
   readonly password: string;
   readonly serverPort: number;
   readonly socksPort: number;
+  /** Whether datagrams are relayed, too. */
+  readonly udp: boolean;
 }
 
 /** What an end is started with, after the program itself. */
@@ -25,25 +27,40 @@ type WriteConfig = (config: object) => string;
 const INVOCATIONS: Readonly<
   Record<Implementation, (end: End, settings: PairSettings, writeConfig: WriteConfig) => Invocation>
 > = {
-  podsocks: (end, { method, password, serverPort, socksPort }) => ({
+  podsocks: (end, { method, password, serverPort, socksPort, udp }) => ({
     args: [
       ...['-s', LOOPBACK, '-p', `${serverPort}`, '-m', method, '--log-level', 'warn'],
       ...(end === 'client' ? ['-l', `${socksPort}`] : []),
+      ...(udp ? ['-u'] : []),
     ],
     env: { SS_PASSWORD: password },
   }),
 
   'shadowsocks-libev': (end, settings, writeConfig) => ({
-    args: ['-c', writeConfig({ ...endpoint(settings), ...(end === 'client' && socks(settings)), no_delay: true })],
+    args: [
+      '-c',
+      writeConfig({
+        ...endpoint(settings),
+        ...(end === 'client' && socks(settings)),
+        ...mode(settings),
+        no_delay: true,
+      }),
+    ],
   }),
 
   'shadowsocks-rust': (end, settings, writeConfig) => ({
     args: [
       '-c',
-      writeConfig({ servers: [endpoint(settings)], ...(end === 'client' && socks(settings)), no_delay: true }),
+      writeConfig({
+        servers: [endpoint(settings)],
+        ...(end === 'client' && socks(settings)),
+        ...mode(settings),
+        no_delay: true,
+      }),
     ],
   }),
 
+  // Both ends relay datagrams unless they are told not to.
   'sing-box': (end, { method, password, serverPort, socksPort }, writeConfig) => {
     const config =
       end === 'server'
@@ -77,6 +94,10 @@ export function passwordFor(method: string): string {
 
 function endpoint({ method, password, serverPort }: PairSettings) {
   return { server: LOOPBACK, server_port: serverPort, method, password };
+}
+
+function mode({ udp }: PairSettings) {
+  return udp && { mode: 'tcp_and_udp' };
 }
 
 function socks({ socksPort }: PairSettings) {

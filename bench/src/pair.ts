@@ -28,11 +28,15 @@ export class Pair {
     this.client = client;
   }
 
-  /** Starts both ends on loopback with a key of their own and waits until they listen. */
-  static async start(contestant: Contestant, { programs, pinning, directory }: PairPlace): Promise<Pair> {
+  /**
+   * Starts both ends on loopback with a key of their own and waits until they listen.
+   *
+   * @param udp whether they relay datagrams, too.
+   */
+  static async start(contestant: Contestant, { programs, pinning, directory }: PairPlace, udp = false): Promise<Pair> {
     const { method } = contestant;
     const [serverPort, socksPort] = [await freePort(), await freePort()];
-    const settings = { method, password: passwordFor(method), serverPort, socksPort };
+    const settings = { method, password: passwordFor(method), serverPort, socksPort, udp };
     const start = (end: End) => {
       const choice = contestant[end];
       const { args, env } = invocationOf(choice, end, settings, directory);

@@ -89,6 +89,7 @@ export async function startPair(options: PairOptions = {}): Promise<Pair> {
         },
       ],
       socksUsers: [],
+      udpOverTcp: false,
       cryptoBackend: backendUnderTest(method),
       ...options.client,
     },

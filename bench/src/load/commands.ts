@@ -1,6 +1,6 @@
 import { LOOPBACK } from '../ports.ts';
 
-/** Where a connection goes: to a port of loopback, through a SOCKS5 port of loopback or straight. */
+/** Where a connection or a datagram goes: to a port of loopback, through a SOCKS5 port of loopback or straight. */
 export interface Route {
   readonly port: number;
   readonly socksPort: number | undefined;
@@ -16,6 +16,8 @@ export interface TargetPorts {
   readonly sink: number;
   /** Sends back what it gets. */
   readonly echo: number;
+  /** UDP: sends each datagram back. */
+  readonly datagrams: number;
 }
 
 /** A length or a count on the wire: 64 bits, big-endian. */
@@ -50,6 +52,11 @@ export interface Commands {
   stopLoad: { parameters: null; answer: Timing & { bytes: number } };
   /** Connections to the echo that stay after one exchange of a byte. */
   openIdle: { parameters: { route: Route; count: number }; answer: null };
+  /** Datagrams to the UDP echo for about so long, `window` of them out at any time: how many came back, and how many did not. */
+  bounce: {
+    parameters: { route: Route; bytes: number; window: number; seconds: number };
+    answer: Timing & { echoes: number; lost: number };
+  };
 }
 
 export interface Transfer {

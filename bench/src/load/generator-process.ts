@@ -1,13 +1,14 @@
 /**
- * The process that makes connections: takes one command at a time from its parent and answers it.
+ * The process that makes connections and sends datagrams: takes one command at a time from its parent and answers it.
  */
 import type { Answer, CommandName, Parameters, Reply } from './commands.ts';
+import { bounce } from './datagrams.ts';
 import { exchange, openIdle, ping } from './exchanges.ts';
 import { download, startLoad, stopLoad, upload } from './transfers.ts';
 
 type Handlers = { readonly [Name in CommandName]: (parameters: Parameters<Name>) => Promise<Answer<Name>> };
 
-const HANDLERS: Handlers = { download, upload, exchange, ping, startLoad, stopLoad, openIdle };
+const HANDLERS: Handlers = { download, upload, exchange, ping, startLoad, stopLoad, openIdle, bounce };
 
 async function reply<Name extends CommandName>(name: Name, parameters: Parameters<Name>): Promise<Reply> {
   try {

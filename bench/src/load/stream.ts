@@ -8,8 +8,12 @@ const READ_BUFFER = Buffer.allocUnsafeSlow(256 * 1024);
 
 /** RFC 1928: version 5, one authentication method: none. */
 const GREETING = Uint8Array.of(5, 1, 0);
-const REQUEST_TO_IPV4 = [5, 1, 0, 1] as const;
+const COMMANDS = { connect: 1, udpAssociate: 3 } as const;
+const IPV4 = 1;
 const [GREETING_REPLY_BYTES, REPLY_BYTES] = [2, 10];
+const REPLY_PORT_AT = 8;
+/** Of an association: its datagrams may come from anywhere. */
+const ANYWHERE = '0.0.0.0';
 
 /** Takes bytes that are valid during the call only; true when it has all that it waits for. */
 type Take = (bytes: Buffer) => boolean;
@@ -48,7 +52,7 @@ export class Stream {
     const stream = new Stream(socksPort ?? port);
     try {
       await once(stream.socket, 'connect');
-      if (socksPort !== undefined) await stream.#handshake(port);
+      if (socksPort !== undefined) await stream.#handshake('connect', TARGET_HOST, port);
       return stream;
     } catch (error) {
       stream.socket.destroy();
@@ -56,14 +60,27 @@ export class Stream {
     }
   }
 
-  async #handshake(port: number): Promise<void> {
+  /** Has a SOCKS5 server relay datagrams from a port of loopback, for as long as this connection stays. */
+  static async associate(socksPort: number): Promise<{ control: Stream; relayPort: number }> {
+    const control = await Stream.open({ socksPort: undefined, port: socksPort });
+    try {
+      return { control, relayPort: await control.#handshake('udpAssociate', ANYWHERE, 0) };
+    } catch (error) {
+      control.socket.destroy();
+      throw error;
+    }
+  }
+
+  /** Gives the port of the reply. */
+  async #handshake(command: keyof typeof COMMANDS, host: string, port: number): Promise<number> {
     this.socket.write(GREETING);
     const greeting = await this.read(GREETING_REPLY_BYTES);
     if (greeting[1] !== 0) throw new Error(`the SOCKS5 server asks for authentication method ${greeting[1]}`);
-    const address = TARGET_HOST.split('.').map(Number);
-    this.socket.write(Uint8Array.of(...REQUEST_TO_IPV4, ...address, port >> 8, port & 0xff));
+    const address = host.split('.').map(Number);
+    this.socket.write(Uint8Array.of(5, COMMANDS[command], 0, IPV4, ...address, port >> 8, port & 0xff));
     const reply = await this.read(REPLY_BYTES);
     if (reply[1] !== 0) throw new Error(`the SOCKS5 server replies ${reply[1]}`);
+    return reply.readUInt16BE(REPLY_PORT_AT);
   }
 
   /** Exactly so many bytes. */

@@ -1,10 +1,12 @@
 /**
- * The process that traffic goes to: a source, a sink and an echo on ports of loopback. Its parent is told the ports.
+ * The process that traffic goes to: a source, a sink and an echo on ports of loopback, and an echo of datagrams. Its parent is
+ * told the ports.
  */
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { Connection } from '@podsocks/shared/net/connection';
 import { COUNT_BYTES, decodeCount, TARGET_HOST, type TargetPorts } from './commands.ts';
+import { datagramSocket } from './datagram-socket.ts';
 import { sendBytes } from './sending.ts';
 
 const BACKLOG = 4096;
@@ -55,6 +57,20 @@ async function listen(serve: (socket: Socket) => void, pauseOnConnect = false): 
   return (server.address() as AddressInfo).port;
 }
 
+async function echoDatagrams(): Promise<number> {
+  const socket = datagramSocket();
+  socket.on('message', (datagram, { port, address }) => socket.send(datagram, port, address));
+  const listening = once(socket, 'listening');
+  socket.bind(0, TARGET_HOST);
+  await listening;
+  return socket.address().port;
+}
+
 process.once('disconnect', () => process.exit());
-const ports: TargetPorts = { source: await listen(source), sink: await listen(sink, true), echo: await listen(echo) };
+const ports: TargetPorts = {
+  source: await listen(source),
+  sink: await listen(sink, true),
+  echo: await listen(echo),
+  datagrams: await echoDatagrams(),
+};
 process.send!(ports);

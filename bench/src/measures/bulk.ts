@@ -1,3 +1,4 @@
+import { takingPart } from '../contestants.ts';
 import type { BarChart } from '../report/bar-chart.ts';
 import { groupsOf } from '../report/chart-groups.ts';
 import { type Column, summaryTable } from '../report/summary-table.ts';
@@ -100,7 +101,7 @@ export const bulk: Measure = {
   secondsEach: quick => (quick ? 1.2 : 14),
   subjects: context => {
     const work = (arena: Arena) => transferAll(arena, context.quick);
-    return [directSubject(context, work), ...subjectsOf(context, context.contestants, work)];
+    return [directSubject(context, work), ...subjectsOf(context, takingPart(context.contestants, 'bulk'), work)];
   },
   tables: result => [
     summaryTable('Rate, Gbit/s', result, columns('Gbit/s')),

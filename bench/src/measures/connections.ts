@@ -1,3 +1,4 @@
+import { takingPart } from '../contestants.ts';
 import { groupsOf } from '../report/chart-groups.ts';
 import { summaryTable } from '../report/summary-table.ts';
 import type { Measure, Values } from './measure.ts';
@@ -47,7 +48,7 @@ export const connections: Measure = {
   secondsEach: quick => (quick ? 1.5 : 7),
   subjects: context => {
     const work = (arena: Arena) => connect(arena, context.quick);
-    const contestants = context.contestants.filter(({ bulkOnly }) => !bulkOnly);
+    const contestants = takingPart(context.contestants, 'connections');
     return [directSubject(context, work), ...subjectsOf(context, contestants, work)];
   },
   tables: result => [

@@ -1,3 +1,4 @@
+import { takingPart } from '../contestants.ts';
 import { Load } from '../load/load.ts';
 import { groupsOf } from '../report/chart-groups.ts';
 import { NO_VALUE } from '../report/figures.ts';
@@ -76,7 +77,7 @@ export const latency: Measure = {
   secondsEach: quick => (quick ? 2 : 9),
   subjects: context => {
     const work = (arena: Arena) => pings(arena, context);
-    const contestants = context.contestants.filter(({ bulkOnly }) => !bulkOnly);
+    const contestants = takingPart(context.contestants, 'latency');
     return [directSubject(context, work), ...subjectsOf(context, contestants, work)];
   },
   tables: result => [

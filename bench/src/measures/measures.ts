@@ -4,6 +4,7 @@ import { connections } from './connections.ts';
 import { latency } from './latency.ts';
 import type { Measure } from './measure.ts';
 import { memory } from './memory.ts';
+import { udp } from './udp.ts';
 
 /** All of them, in the order of a round. */
-export const MEASURES: readonly Measure[] = [bulk, connections, latency, memory, cipher];
+export const MEASURES: readonly Measure[] = [bulk, connections, latency, udp, memory, cipher];

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { takingPart } from '../contestants.ts';
 import { residentBytes } from '../process-usage.ts';
 import { summaryTable } from '../report/summary-table.ts';
 import type { Measure, Values } from './measure.ts';
@@ -48,7 +49,7 @@ export const memory: Measure = {
   mostRounds: quick => (quick ? 1 : 2),
   secondsEach: quick => (quick ? 3 : 18),
   subjects: context => {
-    const contestants = context.contestants.filter(({ bulkOnly }) => !bulkOnly);
+    const contestants = takingPart(context.contestants, 'memory');
     return subjectsOf(context, contestants, arena => resident(arena, context.quick));
   },
   tables: result => [

@@ -21,12 +21,16 @@ const LAST_WORDS_MS = 300;
 /** The same connections without a proxy: what the machine and the load generator cost by themselves. */
 const DIRECT = { method: 'no proxy', name: 'direct' } as const;
 
-/** Subjects that do the same work through every contestant, each time through processes that were just started. */
-export function subjectsOf(context: Context, contestants: readonly Contestant[], work: Work): Subject[] {
+/**
+ * Subjects that do the same work through every contestant, each time through processes that were just started.
+ *
+ * @param udp whether these relay datagrams, too.
+ */
+export function subjectsOf(context: Context, contestants: readonly Contestant[], work: Work, udp = false): Subject[] {
   return contestants.map(contestant => ({
     method: contestant.method,
     name: contestant.name,
-    measure: () => withLoad(context, load => throughPair(contestant, context, load, work)),
+    measure: () => withLoad(context, load => throughPair(contestant, context, udp, load, work)),
   }));
 }
 
@@ -48,8 +52,14 @@ async function withLoad(context: Context, work: (load: Load) => Promise<Values>)
   }
 }
 
-async function throughPair(contestant: Contestant, context: Context, load: Load, work: Work): Promise<Values> {
-  const pair = await Pair.start(contestant, context);
+async function throughPair(
+  contestant: Contestant,
+  context: Context,
+  udp: boolean,
+  load: Load,
+  work: Work,
+): Promise<Values> {
+  const pair = await Pair.start(contestant, context, udp);
   try {
     return await Promise.race([limited(work({ load, pair })), pair.failure()]);
   } catch (error) {

@@ -2,13 +2,19 @@ import { describe, expect, it } from 'vitest';
 import { CONNECTIONS_PER_SECOND } from '../measures/connections.ts';
 import { IDLE_P50 } from '../measures/latency.ts';
 import type { MeasureResult } from '../measures/measure.ts';
+import { udpKey } from '../measures/udp.ts';
 import { compare, ratioTables } from './ratios.ts';
 
 const METHOD = '2022-blake3-aes-256-gcm';
 
-function result(measure: string, key: string, values: Record<string, number[]>): MeasureResult {
+function result(
+  measure: string,
+  key: string,
+  values: Record<string, number[]>,
+  method: string = METHOD,
+): MeasureResult {
   const subjects = Object.entries(values).map(([name, numbers]) => ({
-    method: METHOD,
+    method,
     name,
     samples: numbers.map((value, index) => ({ round: index + 1, position: 1, values: { [key]: value } })),
   }));
@@ -47,6 +53,20 @@ describe('compare', () => {
       result('latency', IDLE_P50, { 'podsocks (native)': [2], 'shadowsocks-rust': [4], 'sing-box': [] }),
     ];
     expect(compare(results)).toMatchObject([{ best: 'shadowsocks-rust', ratio: { median: 0.5 } }]);
+  });
+
+  it('holds datagrams by aes-256-gcm against libev and against the better of the others', () => {
+    const key = udpKey(64, 'sum s/M');
+    const values = {
+      'podsocks (native)': [6],
+      'shadowsocks-libev': [2],
+      'shadowsocks-rust': [3],
+      'sing-box': [4],
+    };
+    expect(compare([result('udp', key, values, 'aes-256-gcm')])).toMatchObject([
+      { best: 'shadowsocks-libev', what: 'UDP CPU s per million packets, 64 bytes', ratio: { median: 3 } },
+      { best: 'shadowsocks-rust', what: 'UDP CPU s per million packets, 64 bytes', ratio: { median: 2 } },
+    ]);
   });
 
   it('says nothing where there is nobody to compare with', () => {

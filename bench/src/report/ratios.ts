@@ -4,6 +4,7 @@ import { cipherKey, OPENSSL, OPENSSL_BYTES } from '../measures/cipher.ts';
 import { CONNECTION_CPU_MS, CONNECTIONS_PER_SECOND } from '../measures/connections.ts';
 import { IDLE_P50, LOADED_P50 } from '../measures/latency.ts';
 import { byRound, type MeasureResult, type SubjectName, type SubjectResult, summaryOf } from '../measures/measure.ts';
+import { PAYLOADS, udpKey } from '../measures/udp.ts';
 import { type Ratio, ratioOf } from '../statistics/ratio.ts';
 import { formatSummary, threeFigures } from './figures.ts';
 import type { Table } from './markdown-table.ts';
@@ -54,6 +55,26 @@ const THROUGH_PAIRS: readonly Quantity[] = [
   { measure: 'connections', what: 'CPU ms per connection', key: CONNECTION_CPU_MS, better: 'less' },
   { measure: 'latency', what: 'latency p50 ms, idle', key: IDLE_P50, better: 'less' },
   { measure: 'latency', what: 'latency p50 ms, under load', key: LOADED_P50, better: 'less' },
+  ...PAYLOADS.map(bytes => ({
+    measure: 'udp',
+    what: `UDP packets/s, ${bytes} bytes`,
+    key: udpKey(bytes, 'packets/s'),
+    better: 'more' as const,
+  })),
+  ...PAYLOADS.flatMap(bytes => [
+    {
+      measure: 'udp',
+      what: `UDP CPU s per million packets, ${bytes} bytes`,
+      key: udpKey(bytes, 'sum s/M'),
+      better: 'less' as const,
+    },
+    {
+      measure: 'udp',
+      what: `UDP CPU s per million packets, ${bytes} bytes, server`,
+      key: udpKey(bytes, 'server s/M'),
+      better: 'less' as const,
+    },
+  ]),
 ];
 
 const SEALING: readonly Quantity[] = ['aes-256-gcm', 'aes-192-gcm', 'aes-128-gcm', 'chacha20-poly1305'].map(aead => ({
@@ -67,6 +88,8 @@ const LIBEV = { method: 'aes-256-gcm', name: NAMES.libev };
 
 const RIVALRIES: readonly Rivalry[] = [
   against(LIBEV, { method: 'aes-256-gcm', name: NAMES.native }),
+  // Of UDP only: that is what the others are measured with by this method.
+  againstBetter('aes-256-gcm'),
   against(LIBEV, { method: '2022-blake3-aes-256-gcm', name: NAMES.node }),
   againstBetter('2022-blake3-aes-256-gcm'),
   againstBetter('2022-blake3-aes-128-gcm'),

@@ -1,21 +1,30 @@
 import { describeBackend } from '@podsocks/shared/crypto/backends';
+import { clientDatagrams } from '@podsocks/shared/crypto/datagrams';
 import { clientStreams } from '@podsocks/shared/crypto/streams';
 import type { Connection } from '@podsocks/shared/net/connection';
 import { connectionBudget } from '@podsocks/shared/net/descriptors';
 import { dial } from '@podsocks/shared/net/dial';
+import { dropLog } from '@podsocks/shared/net/drop-log';
 import { IdleClock } from '@podsocks/shared/net/idle-clock';
 import { type Endpoint, Listener } from '@podsocks/shared/net/listener';
+import { systemLookup } from '@podsocks/shared/net/lookup';
 import { Opening, relay, Sealing } from '@podsocks/shared/net/relay';
-import { streamServices } from '@podsocks/shared/net/stream-services';
+import { datagramServices, streamServices } from '@podsocks/shared/net/stream-services';
 import { atMostEvery } from '@podsocks/shared/runtime/at-most-every';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import type { Running } from '@podsocks/shared/runtime/lifecycle';
 import type { Logger } from '@podsocks/shared/runtime/log';
-import { formatTarget } from '@podsocks/shared/wire/address';
+import { carriesTcp, carriesUdp } from '@podsocks/shared/settings/mode';
+import { formatTarget, targetOf } from '@podsocks/shared/wire/address';
+import { encodeReply, Reply } from '@podsocks/shared/wire/socks5';
 import type { ClientConfig } from './config.ts';
 import { firstFlight } from './first-flight.ts';
-import { acceptSocks, endWith } from './socks-accept.ts';
+import { acceptSocks, endWith, type SocksRequest } from './socks-accept.ts';
 import { socksReply } from './socks-handshake.ts';
+import { Association } from './udp/associate.ts';
+import { datagramUplinks } from './udp/datagram-uplink.ts';
+import { streamUplinks } from './udp/stream-uplink.ts';
+import type { OpenUplink } from './udp/uplink.ts';
 
 export interface RunningClient extends Running {
   readonly addresses: readonly Endpoint[];
@@ -28,10 +37,17 @@ export async function startClient(config: ClientConfig, { log }: { log: Logger }
   const services = streamServices(method, config.cryptoBackend);
   const streams = clientStreams(services);
   const clock = new IdleClock(config.timeout);
-  const maxConnections = config.maxConnections ?? connectionBudget(config.nofile);
+  const udp = carriesUdp(config.mode);
+  // An association has two sockets beside its connection.
+  const maxConnections = config.maxConnections ?? connectionBudget(config.nofile, { each: udp ? 3 : 2 });
   const logUnreachable = atMostEvery<Error>(LOG_INTERVAL_MS, (count, error) =>
     log.warn({ count }, `the server cannot be reached: ${error.message}`),
   );
+
+  const logDrop = dropLog(log);
+  const logNoUdp = atMostEvery<string>(LOG_INTERVAL_MS, (count, client) => log.info({ count, client }, NO_DATAGRAM));
+  const offered = { tcp: carriesTcp(config.mode), udp };
+  const openUplink = udp ? uplinks() : undefined;
 
   const listener = new Listener({
     ...config,
@@ -43,11 +59,15 @@ export async function startClient(config: ClientConfig, { log }: { log: Logger }
 
   /** The main path: accept, dial the server, reply, relay. */
   async function serve(connection: Connection, client: string): Promise<void> {
-    const request = await acceptSocks(connection, config.socksUsers).catch(error => {
+    const request = await acceptSocks(connection, config.socksUsers, offered).catch(error => {
       log.info({ client }, error.message);
     });
     if (request === undefined) return;
     listener.admit(connection);
+    if (request.command === 'udpAssociate') {
+      await associate(connection, request, client);
+      return;
+    }
 
     const tunnel = await dialServer().catch(logUnreachable);
     if (tunnel === undefined) {
@@ -77,6 +97,41 @@ export async function startClient(config: ClientConfig, { log }: { log: Logger }
     else log.debug({ ...context, ...(error && { reason: error.message }) }, 'connection closed');
   }
 
+  /** UDP ASSOCIATE: as long as the client keeps the connection, there is a port for its datagrams. */
+  async function associate(control: Connection, { target, username }: SocksRequest, client: string): Promise<void> {
+    const { remotePort: port = 0 } = control.socket;
+    let association: Association;
+    try {
+      association = new Association({
+        control,
+        declared: target,
+        openUplink: openUplink!,
+        ports: config.udpPorts,
+        dropped: reason => logDrop({ reason, client: { address: client, port }, user: username }),
+        failed: logUnreachable,
+      });
+    } catch (error) {
+      if (!(error instanceof PodsocksError)) throw error;
+      log.warn({ client }, error.message);
+      listener.expel(control);
+      endWith(control, socksReply(5, 'generalFailure'));
+      return;
+    }
+    const { address, counts } = association;
+    const bound = config.udpAdvertise === undefined ? address : targetOf(config.udpAdvertise, address.port);
+    control.socket.write(encodeReply(Reply.succeeded, bound));
+    await ended(control);
+    association.close();
+    log.debug({ client, ...(username && { user: username }), ...counts.passed() }, 'UDP association closed');
+    if (counts.packetsUp > 0 && counts.packetsDown === 0) logNoUdp(client);
+  }
+
+  function uplinks(): OpenUplink {
+    if (config.udpOverTcp) return streamUplinks({ streams, server, dialServer, clock, idleTimeout: UDP_IDLE_MS });
+    const datagrams = clientDatagrams(datagramServices(method, config.cryptoBackend));
+    return datagramUplinks({ datagrams, server, lookup: systemLookup(config.ipv6First) });
+  }
+
   function dialServer(): Promise<Connection> {
     const { host, port } = server;
     const { connectTimeout, ipv6First, noDelay } = config;
@@ -87,6 +142,8 @@ export async function startClient(config: ClientConfig, { log }: { log: Logger }
     {
       server: formatTarget(server),
       method: method.name,
+      mode: config.mode,
+      ...(config.udpOverTcp && { udpOverTcp: true }),
       cryptoBackend: describeBackend(services.backend, config.cryptoBackend),
       maxConnections,
     },
@@ -97,8 +154,26 @@ export async function startClient(config: ClientConfig, { log }: { log: Logger }
 
 const LOG_INTERVAL_MS = 10_000;
 
+/** Servers forget associations after some minutes, too. */
+const UDP_IDLE_MS = 300_000;
+
+const NO_DATAGRAM =
+  'no datagram came back: the target does not answer, or the server carries no UDP (ss-server -u), or no UDP gets ' +
+  'through to it (--udp-over-tcp), or password, method or clock differ';
+
 const NO_ANSWER =
   'the server ended without an answer: it cannot reach the target, or password, method or clock differ from ours';
+
+/** When the client has closed the connection, or half of it; what it says is of no interest. */
+function ended({ socket }: Connection): Promise<void> {
+  return new Promise(resolve => {
+    socket.once('end', () => socket.end());
+    socket.once('close', () => resolve());
+    if (socket.closed) resolve();
+    else if (socket.readableEnded) socket.end();
+    socket.resume();
+  });
+}
 
 /** Failures of what the server sent, as opposed to failures of sockets. */
 function isServersFault(error: Error): boolean {

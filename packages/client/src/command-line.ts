@@ -1,6 +1,7 @@
 import { launch, printWarnings, type Running, runProgram, type Surroundings } from '@podsocks/shared/runtime/lifecycle';
 import type { Logger } from '@podsocks/shared/runtime/log';
 import { summary } from '@podsocks/shared/settings/common-config';
+import { carriesUdp } from '@podsocks/shared/settings/mode';
 import { createProgram } from '@podsocks/shared/settings/program';
 import { formatTarget } from '@podsocks/shared/wire/address';
 import { CLIENT_SETTINGS, type ClientConfig, loadClient } from './config.ts';
@@ -51,13 +52,21 @@ export async function main(
   return (await runProgram(program, argv, surroundings)) || exitCode;
 }
 
-function describe({ listen, servers, socksUsers }: ClientConfig): [label: string, value: string][] {
+function describe(config: ClientConfig): [label: string, value: string][] {
+  const { listen, servers, socksUsers, mode, udpOverTcp, udpAdvertise, udpPorts } = config;
   return [
     ['listen', listen.map(formatTarget).join(', ')],
     ...servers.map((server): [string, string] => [
       'server',
       `${formatTarget(server)} ${server.method.name}${server.name ? ` (${server.name})` : ''}`,
     ]),
+    ...(carriesUdp(mode)
+      ? ([
+          ['UDP', udpOverTcp ? 'inside of TCP connections' : 'as datagrams'],
+          ['UDP address', udpAdvertise ?? 'the one that a client has connected to'],
+          ['UDP ports', udpPorts === undefined ? 'any' : `${udpPorts.from}-${udpPorts.to}`],
+        ] as [string, string][])
+      : []),
     ['SOCKS users', socksUsers.map(user => user.username).join(', ') || 'everybody who reaches the port'],
   ];
 }

@@ -1,4 +1,4 @@
-import { BlockList, isIPv6 } from 'node:net';
+import { BlockList, isIP, isIPv6 } from 'node:net';
 import { backendFor } from '@podsocks/shared/crypto/backends';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import type { Preamble } from '@podsocks/shared/runtime/lifecycle';
@@ -10,21 +10,34 @@ import {
   folded,
 } from '@podsocks/shared/settings/common-config';
 import { type FileLayer, readConfigFile } from '@podsocks/shared/settings/config-file';
-import { commonFields, type Fields, number, records, secret, text, texts } from '@podsocks/shared/settings/fields';
+import {
+  commonFields,
+  type Fields,
+  number,
+  records,
+  secret,
+  text,
+  texts,
+  yesOrNo,
+} from '@podsocks/shared/settings/fields';
 import type { ForeignFields } from '@podsocks/shared/settings/foreign-fields';
+import type { Mode } from '@podsocks/shared/settings/mode';
 import { readSecretFile } from '@podsocks/shared/settings/secret-file';
 import {
   envLayer,
   flagLayer,
   type Layer,
   type Settings,
+  type Sourced,
   several,
   single,
+  toggle,
   type Warn,
 } from '@podsocks/shared/settings/settings';
 import { asText, oneOf, parseHost, parseListenPort } from '@podsocks/shared/settings/values';
 import { formatTarget } from '@podsocks/shared/wire/address';
 import { type Server, serverFields, serverSettings, serversOf, withUrl } from './servers.ts';
+import type { PortRange } from './udp/associate.ts';
 
 /** What ss-local runs with. Times in milliseconds. */
 export interface ClientConfig extends CommonConfig {
@@ -33,6 +46,12 @@ export interface ClientConfig extends CommonConfig {
   readonly servers: readonly Server[];
   /** Who may use the SOCKS port; empty: everybody who reaches it. */
   readonly socksUsers: readonly { readonly username: string; readonly password: string }[];
+  /** Carry UDP in TCP connections. */
+  readonly udpOverTcp: boolean;
+  /** What UDP ASSOCIATE tells clients to send to, where it is not what they have connected to. */
+  readonly udpAdvertise?: string;
+  /** Ports for UDP ASSOCIATE to choose from; default: any that is free. */
+  readonly udpPorts?: PortRange;
 }
 
 export interface LoadedClient extends Preamble {
@@ -62,6 +81,17 @@ export const CLIENT_SETTINGS = {
   ),
   socksPasswordFile: single({ flags: '--socks-password-file <file>' }, 'file that holds their password', asText),
   socksPassword: single({ env: 'SS_SOCKS_PASSWORD' }, 'password that SOCKS clients have to give', asText),
+  udpOverTcp: toggle('--udp-over-tcp', 'carry UDP inside of TCP connections, where no UDP gets through; includes -u'),
+  udpAdvertise: single(
+    { flags: '--udp-advertise <address>', env: 'SS_UDP_ADVERTISE' },
+    'address that clients are told to send UDP to (default: the one that they have connected to)',
+    parseIpAddress,
+  ),
+  udpPorts: single(
+    { flags: '--udp-ports <from-to>', env: 'SS_UDP_PORTS' },
+    'ports that clients are told to send UDP to, one for each association (default: any)',
+    parsePortRange,
+  ),
   drainTimeout: drainTimeoutSetting(DEFAULTS.drainTimeout),
   ...commonSettings,
 } satisfies Settings;
@@ -72,6 +102,9 @@ const FILE_FIELDS = {
   local_address: texts(parseListenHost),
   local_port: number(parseListenPort),
   protocol: text(oneOf(['socks'])),
+  udp_over_tcp: yesOrNo,
+  udp_advertise: text(parseIpAddress),
+  udp_ports: text(parsePortRange),
   socks_users: records({ username: text(asText), password: secret }),
 } satisfies Fields;
 
@@ -81,6 +114,8 @@ const FOREIGN: ForeignFields = {
     local_ipv6_address: 'it belongs to ss-server',
     // Only where it is not a field of its own: in an entry of "servers".
     timeout: 'it is one for all servers, outside of "servers"',
+    udp_max_associations: 'an association lasts as long as the connection that asked for it; see "max_connections"',
+    udp_timeout: 'an association lasts as long as the connection that asked for it',
   },
   refused: {
     socks5_auth_config_path: 'it is not read; use "socks_users"',
@@ -110,11 +145,15 @@ export function loadClient(
   const given = { ...file, ...environment, ...flags };
 
   const hosts = given.localAddress?.value ?? [DEFAULT_LISTEN.host];
-  const common = commonConfig(given, DEFAULTS, { warn, nodeVersion });
+  const servers = serversOf(flags, environment, file);
+  const common = commonConfig({ ...given, ...modeOf(given, servers[0]!.mode) }, DEFAULTS, { warn, nodeVersion });
   const config: ClientConfig = {
     listen: hosts.map(host => ({ host, port: given.localPort?.value ?? DEFAULT_LISTEN.port })),
-    servers: serversOf(flags, environment, file),
+    servers,
     socksUsers: socksUsersOf({ ...environment, ...flags }, file, warn),
+    udpOverTcp: given.udpOverTcp?.value ?? false,
+    ...(given.udpAdvertise && { udpAdvertise: given.udpAdvertise.value }),
+    ...(given.udpPorts && { udpPorts: given.udpPorts.value }),
     ...common,
   };
   if (given.localAddress) warnIfOpen(config, given.localAddress.from, warn);
@@ -125,6 +164,31 @@ export function loadClient(
     ...(given.logFormat && { logFormat: given.logFormat.value }),
     warnings,
   };
+}
+
+/** UDP over TCP is of use with UDP only, and without another word says that there shall be some. */
+function modeOf(
+  { mode, udpOverTcp }: Pick<Given, 'mode' | 'udpOverTcp'>,
+  ofServer: Sourced<Mode> | undefined,
+): { readonly mode?: Sourced<Mode> } {
+  const said = mode ?? ofServer;
+  if (!udpOverTcp?.value) return said ? { mode: said } : {};
+  if (said?.value === 'tcp_only') {
+    throw wrong(`${udpOverTcp.from}: carries UDP, and ${said.from} says tcp_only; leave one out`);
+  }
+  return { mode: said ?? { value: 'tcp_and_udp', from: udpOverTcp.from } };
+}
+
+function parseIpAddress(text: string): string {
+  if (isIP(text)) return text;
+  throw wrong('is not an IP address; give the one under which clients reach this machine');
+}
+
+function parsePortRange(text: string): PortRange {
+  const [, first, last] = /^(\d+)(?:-(\d+))?$/.exec(text) ?? [];
+  const range = { from: Number(first), to: Number(last ?? first) };
+  if (range.from >= 1 && range.from <= range.to && range.to <= 0xffff) return range;
+  throw wrong('is no range of ports; give the first and the last, such as 40000-40099');
 }
 
 function parseListenHost(text: string): string {

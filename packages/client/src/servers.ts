@@ -4,6 +4,7 @@ import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import type { commonSettings } from '@podsocks/shared/settings/common-config';
 import type { FileLayer } from '@podsocks/shared/settings/config-file';
 import { commonFields, type Fields, number, records, secret, text, yesOrNo } from '@podsocks/shared/settings/fields';
+import type { Mode } from '@podsocks/shared/settings/mode';
 import {
   type Layer,
   located,
@@ -23,6 +24,8 @@ export interface Server {
   readonly method: Method;
   readonly keys: ClientKeys;
   readonly name?: string;
+  /** What it carries, where its entry says so. */
+  readonly mode?: Sourced<Mode>;
 }
 
 const DEFAULT_PORT = 8388;
@@ -115,6 +118,7 @@ function listedServers(listed: NonNullable<File['servers']>, given: Given, file:
       method: given.method ?? (entry.method && { value: entry.method, from: `${from}.method` }) ?? file.method,
       password: given.password ?? own ?? file.password,
       name: entry.remarks ?? entry.name ?? entry.tag,
+      mode: entry.mode && { value: entry.mode, from: `${from}.mode` },
       from,
     });
   });
@@ -128,10 +132,11 @@ interface ServerParts {
   readonly method: Sourced<Method> | undefined;
   readonly password: Sourced<string> | undefined;
   readonly name: string | undefined;
+  readonly mode?: Sourced<Mode> | undefined;
   readonly from: string;
 }
 
-function serverOf({ host, port = DEFAULT_PORT, method: given, password, name, from }: ServerParts): Server {
+function serverOf({ host, port = DEFAULT_PORT, method: given, password, name, mode, from }: ServerParts): Server {
   if (port === 0) throw wrong(`${from}: no server has port 0; give its port`);
   if (!password) {
     throw wrong(
@@ -140,7 +145,7 @@ function serverOf({ host, port = DEFAULT_PORT, method: given, password, name, fr
   }
   const method = given?.value ?? methodNamed(DEFAULT_METHOD);
   const keys = located(password.from, () => clientKeys(method, password.value));
-  return { host, port, method, keys, ...(name && { name }) };
+  return { host, port, method, keys, ...(name && { name }), ...(mode && { mode }) };
 }
 
 function wrong(message: string): PodsocksError {

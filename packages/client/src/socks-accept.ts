@@ -1,10 +1,12 @@
 import type { Connection } from '@podsocks/shared/net/connection';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import type { Target } from '@podsocks/shared/wire/address';
-import { SocksHandshake, type SocksUser } from './socks-handshake.ts';
+import { type Offered, SocksHandshake, type SocksUser } from './socks-handshake.ts';
 
 export interface SocksRequest {
   readonly version: 4 | 5;
+  readonly command: 'connect' | 'udpAssociate';
+  /** Of UDP ASSOCIATE: where the client will send from, as far as it knows. */
   readonly target: Target;
   /** Who gave a password, where one is asked for. */
   readonly username?: string;
@@ -19,9 +21,13 @@ export interface SocksRequest {
  * @throws PodsocksError when the client asked for something it cannot have, or made no sense, or has gone. The reply,
  *   where there is one, is on its way, and the connection closes; there is nothing left to do for the caller.
  */
-export function acceptSocks(connection: Connection, users: readonly SocksUser[]): Promise<SocksRequest> {
+export function acceptSocks(
+  connection: Connection,
+  users: readonly SocksUser[],
+  offered: Offered,
+): Promise<SocksRequest> {
   const { socket } = connection;
-  const handshake = new SocksHandshake(users);
+  const handshake = new SocksHandshake(users, offered);
   return new Promise((resolve, reject) => {
     const settle = () => {
       socket.off('end', onGone);

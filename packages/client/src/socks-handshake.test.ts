@@ -36,7 +36,7 @@ const socks4a = (host: string, port: number) => socks4([0, 0, 0, 1], port, [...u
  * each, as the accept step does. All replies are joined; what the client sends after its request is part of `rest`.
  */
 function converse(bytes: ArrayLike<number>, sizes: readonly number[] = [], users: readonly SocksUser[] = []) {
-  const handshake = new SocksHandshake(users);
+  const handshake = new SocksHandshake(users, { tcp: true, udp: false });
   const stream = Uint8Array.from(bytes);
   const shared = Buffer.alloc(stream.length + 1);
   const reply: number[] = [];
@@ -128,7 +128,7 @@ describe.each(CONVERSATIONS)('$name', ({ users, bytes, expected }) => {
 
 describe('the answer to each message', () => {
   it('comes as soon as the message is complete, and once', () => {
-    const handshake = new SocksHandshake(USERS);
+    const handshake = new SocksHandshake(USERS, { tcp: true, udp: false });
     const replies = [greeting(2), login('ada', 'lovelace'), request('10.0.0.1', 80)].map(message => {
       return [...handshake.receive(Uint8Array.from(message), message.length).reply];
     });
@@ -136,12 +136,14 @@ describe('the answer to each message', () => {
   });
 
   it('is nothing while nothing came', () => {
-    expect(new SocksHandshake([]).receive(new Uint8Array(0), 0)).toMatchObject({ state: 'more' });
+    expect(new SocksHandshake([], { tcp: true, udp: false }).receive(new Uint8Array(0), 0)).toMatchObject({
+      state: 'more',
+    });
   });
 
   it('is an error of the caller once the handshake is over', () => {
     for (const bytes of [[0x47], socks4a('web', 80)]) {
-      const handshake = new SocksHandshake([]);
+      const handshake = new SocksHandshake([], { tcp: true, udp: false });
       handshake.receive(Uint8Array.from(bytes), bytes.length);
       expect(() => handshake.receive(Uint8Array.of(5), 1)).toThrow(expect.objectContaining({ code: 'ERR_ARGUMENT' }));
     }

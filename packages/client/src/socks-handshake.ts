@@ -14,17 +14,27 @@ export interface SocksUser {
  * What the bytes so far have come to. In every state `reply` (often empty) goes to the client first.
  *
  * - `more`: wait for more bytes.
- * - `request`: a CONNECT, to be answered with {@link socksReply}. `rest` is what the client sent after it without
+ * - `request`: a CONNECT or UDP ASSOCIATE, to be answered with {@link socksReply}. `rest` is what the client sent after it without
  *   waiting. `username` is the user who gave the password, where there are users.
  * - `refused`: close once `reply` is out.
  */
 export type SocksProgress =
   | { readonly state: 'more'; readonly reply: Uint8Array }
-  | ({ readonly state: 'request'; readonly reply: Uint8Array; readonly rest: Uint8Array } & ConnectRequest)
+  | ({ readonly state: 'request'; readonly reply: Uint8Array; readonly rest: Uint8Array } & AcceptedRequest)
   | { readonly state: 'refused'; readonly reply: Uint8Array; readonly error: PodsocksError };
 
-interface ConnectRequest {
+/** What clients may ask for. */
+export interface Offered {
+  /** CONNECT. */
+  readonly tcp: boolean;
+  /** UDP ASSOCIATE. */
+  readonly udp: boolean;
+}
+
+interface AcceptedRequest {
   readonly version: 4 | 5;
+  readonly command: 'connect' | 'udpAssociate';
+  /** Of UDP ASSOCIATE: where the client will send from, as far as it knows. */
   readonly target: Target;
   readonly username?: string;
 }
@@ -36,6 +46,7 @@ export const HANDSHAKE_MAX_BYTES =
 /** The client's half of one SOCKS4, SOCKS4a or SOCKS5 conversation, up to its request. No IO. */
 export class SocksHandshake {
   readonly #users: readonly SocksUser[];
+  readonly #offered: Offered;
   /** The whole conversation: messages are read in place and never moved. */
   readonly #bytes = new Uint8Array(HANDSHAKE_MAX_BYTES);
   #held = 0;
@@ -44,10 +55,11 @@ export class SocksHandshake {
   #replies: Uint8Array[] = [];
   #username: string | undefined;
   /** Reads the next message and those after it; undefined while more bytes are needed. */
-  #read: (() => ConnectRequest | undefined) | undefined = this.#readVersion;
+  #read: (() => AcceptedRequest | undefined) | undefined = this.#readVersion;
 
-  constructor(users: readonly SocksUser[]) {
+  constructor(users: readonly SocksUser[], offered: Offered) {
     this.#users = users;
+    this.#offered = offered;
   }
 
   /**
@@ -76,7 +88,7 @@ export class SocksHandshake {
     }
   }
 
-  #readVersion(): ConnectRequest | undefined {
+  #readVersion(): AcceptedRequest | undefined {
     if (this.#held === 0) return undefined;
     const version = this.#bytes[0]!;
     if (version === socks5.SOCKS5_VERSION) return this.#continue(this.#readGreeting);
@@ -85,7 +97,7 @@ export class SocksHandshake {
   }
 
   /** RFC 1928 section 3. The only method that will do is the one that the port is set up for. */
-  #readGreeting(): ConnectRequest | undefined {
+  #readGreeting(): AcceptedRequest | undefined {
     const greeting = socks5.decodeGreeting(this.#bytes, this.#at, this.#held);
     if (!greeting) return undefined;
     this.#at += greeting.length;
@@ -103,7 +115,7 @@ export class SocksHandshake {
   }
 
   /** RFC 1929. */
-  #readPasswordRequest(): ConnectRequest | undefined {
+  #readPasswordRequest(): AcceptedRequest | undefined {
     const message = socks5.decodePasswordRequest(this.#bytes, this.#at, this.#held);
     if (!message) return undefined;
     this.#at += message.length;
@@ -120,7 +132,7 @@ export class SocksHandshake {
   }
 
   /** RFC 1928 section 4. */
-  #readRequest(): ConnectRequest | undefined {
+  #readRequest(): AcceptedRequest | undefined {
     let request: ReturnType<typeof socks5.decodeRequest>;
     try {
       request = socks5.decodeRequest(this.#bytes, this.#at, this.#held);
@@ -135,7 +147,7 @@ export class SocksHandshake {
     return this.#accept(5, request);
   }
 
-  #readSocks4Request(): ConnectRequest | undefined {
+  #readSocks4Request(): AcceptedRequest | undefined {
     let request: ReturnType<typeof socks4.decodeRequest>;
     try {
       request = socks4.decodeRequest(this.#bytes, this.#at, this.#held);
@@ -158,13 +170,14 @@ export class SocksHandshake {
     return this.#accept(4, request);
   }
 
-  #accept(version: 4 | 5, { command, target }: { command: number; target: Target }): ConnectRequest {
-    if (command !== socks5.Command.connect) {
+  #accept(version: 4 | 5, { command, target }: { command: number; target: Target }): AcceptedRequest {
+    const username = this.#username !== undefined && { username: this.#username };
+    if (version === 5 && command === socks5.Command.udpAssociate && this.#offered.udp) {
+      return { version, command: 'udpAssociate', target, ...username };
+    }
+    if (command !== socks5.Command.connect || !this.#offered.tcp) {
       const name = COMMAND_NAMES[version][command] ?? `command ${command}`;
-      throw this.#refusal(
-        socksReply(version, 'commandNotSupported'),
-        `SOCKS${version} ${name} is not supported: set the client to CONNECT, which is TCP`,
-      );
+      throw this.#refusal(socksReply(version, 'commandNotSupported'), `SOCKS${version} ${name} ${this.#mend(command)}`);
     }
     if (target.port === 0) {
       throw this.#refusal(
@@ -172,10 +185,17 @@ export class SocksHandshake {
         `no program listens on port 0: CONNECT to ${formatTarget(target)} needs another port`,
       );
     }
-    return { version, target, ...(this.#username !== undefined && { username: this.#username }) };
+    return { version, command: 'connect', target, ...username };
   }
 
-  #continue(read: () => ConnectRequest | undefined): ConnectRequest | undefined {
+  /** Why a command is refused, and what to do. */
+  #mend(command: number): string {
+    if (command === socks5.Command.connect) return 'is off: ss-local was started for UDP only (-U)';
+    if (command === socks5.Command.udpAssociate) return 'is off: start ss-local, and ss-server, with -u';
+    return 'is not supported: set the client to CONNECT, which is TCP';
+  }
+
+  #continue(read: () => AcceptedRequest | undefined): AcceptedRequest | undefined {
     this.#read = read;
     return read.call(this);
   }
@@ -192,15 +212,19 @@ export class SocksHandshake {
   }
 }
 
-/** The answer to a CONNECT. SOCKS4 knows no reasons. */
+/** The answer to a request without an address of ours in it. SOCKS4 knows no reasons. */
 export function socksReply(version: 4 | 5, outcome: keyof typeof socks5.Reply): Uint8Array {
   if (version === 5) return socks5.encodeReply(socks5.Reply[outcome]);
   return socks4.encodeReply(outcome === 'succeeded' ? socks4.Reply.granted : socks4.Reply.rejected);
 }
 
 const COMMAND_NAMES: Record<4 | 5, Record<number, string>> = {
-  4: { [socks4.Command.bind]: 'BIND' },
-  5: { [socks5.Command.bind]: 'BIND', [socks5.Command.udpAssociate]: 'UDP ASSOCIATE' },
+  4: { [socks4.Command.connect]: 'CONNECT', [socks4.Command.bind]: 'BIND' },
+  5: {
+    [socks5.Command.connect]: 'CONNECT',
+    [socks5.Command.bind]: 'BIND',
+    [socks5.Command.udpAssociate]: 'UDP ASSOCIATE',
+  },
 };
 
 /**

@@ -4,6 +4,7 @@ import { serverStreams } from '@podsocks/shared/crypto/streams';
 import type { Connection } from '@podsocks/shared/net/connection';
 import type { DatagramCounts } from '@podsocks/shared/net/datagram-counts';
 import { type DialOptions, dial } from '@podsocks/shared/net/dial';
+import { dropLog } from '@podsocks/shared/net/drop-log';
 import { IdleClock } from '@podsocks/shared/net/idle-clock';
 import { Listener } from '@podsocks/shared/net/listener';
 import { Opening, relay, Sealing } from '@podsocks/shared/net/relay';
@@ -16,7 +17,6 @@ import { formatTarget, type Target, targetOf } from '@podsocks/shared/wire/addre
 import { type Authenticated, absorb, authenticate } from './authenticate.ts';
 import type { ServerConfig } from './config.ts';
 import { keyringOf } from './keyring.ts';
-import { dropLog } from './udp/drop-log.ts';
 import type { OutboundServices } from './udp/outbound.ts';
 import { isUdpOverTcp, serveDatagramStream } from './udp/over-tcp.ts';
 

@@ -1,15 +1,15 @@
 import type { OpenedRequest, RelaySession, ServerDatagrams } from '@podsocks/shared/crypto/datagram';
 import type { User } from '@podsocks/shared/crypto/stream';
 import { AssociationTable } from '@podsocks/shared/net/association-table';
-import { DatagramCounts, type DropReason, sendDropReason } from '@podsocks/shared/net/datagram-counts';
+import { codecDropReason, DatagramCounts, type DropReason, sendDropReason } from '@podsocks/shared/net/datagram-counts';
 import { DatagramListener } from '@podsocks/shared/net/datagram-listener';
 import { type DatagramSocket, datagramSpace, type Origin } from '@podsocks/shared/net/datagram-socket';
+import { type Drop, dropLog, formatOrigin } from '@podsocks/shared/net/drop-log';
 import type { Endpoint } from '@podsocks/shared/net/listener';
-import { type ErrorCode, PodsocksError } from '@podsocks/shared/runtime/errors';
+import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import type { Running } from '@podsocks/shared/runtime/lifecycle';
 import type { Logger } from '@podsocks/shared/runtime/log';
 import type { Target } from '@podsocks/shared/wire/address';
-import { type Drop, dropLog, formatOrigin } from './drop-log.ts';
 import { Outbound, type OutboundServices } from './outbound.ts';
 
 export interface DatagramServerOptions extends OutboundServices {
@@ -101,7 +101,7 @@ export class DatagramServer implements Running {
       association = this.#associations.use(session) ?? this.#begin(session, from, socket);
     } catch (error) {
       if (!(error instanceof PodsocksError)) throw error;
-      this.#refuse(REFUSALS[error.code] ?? 'malformed', from);
+      this.#refuse(codecDropReason(error), from);
       return;
     }
     // Only a packet that is authentic and new may move the address that answers go to.
@@ -143,12 +143,12 @@ export class DatagramServer implements Running {
 
   #dropped({ counts, client, session }: Association, reason: DropReason): void {
     counts.drop(reason);
-    this.#logDrop({ reason, client, user: session.user });
+    this.#logDrop({ reason, client, user: session.user.name });
   }
 
   #refuse(reason: DropReason, client: Origin, user?: User): void {
     this.#options.counts.drop(reason);
-    this.#logDrop({ reason, client, user });
+    this.#logDrop({ reason, client, user: user?.name });
   }
 
   #end({ session, outbound, counts, client }: Association, why: 'idle' | 'room' | 'stop'): void {
@@ -164,12 +164,3 @@ export class DatagramServer implements Running {
 /** An answer that is on its way comes sooner. */
 const SILENCE_MS = 2_000;
 const LOOK_MS = 100;
-
-/** What errors of the datagram codecs count as. */
-const REFUSALS: Partial<Record<ErrorCode, DropReason>> = {
-  ERR_AUTHENTICATION: 'authentication',
-  ERR_TRUNCATED: 'authentication',
-  ERR_REPLAY: 'replay',
-  ERR_TIMESTAMP: 'timestamp',
-  ERR_LIMIT: 'full',
-};

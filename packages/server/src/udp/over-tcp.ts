@@ -2,11 +2,11 @@ import type { Request, StreamOpener, StreamSealer } from '@podsocks/shared/crypt
 import type { Connection } from '@podsocks/shared/net/connection';
 import { DatagramCounts } from '@podsocks/shared/net/datagram-counts';
 import type { Origin } from '@podsocks/shared/net/datagram-socket';
+import type { Drop } from '@podsocks/shared/net/drop-log';
 import type { IdleClock } from '@podsocks/shared/net/idle-clock';
 import { PacketStream } from '@podsocks/shared/net/packet-stream';
 import type { FirstBytes } from '@podsocks/shared/net/relay';
 import { LEGACY_MAGIC_HOST, MAGIC_HOST } from '@podsocks/shared/wire/udp-over-tcp';
-import type { Drop } from './drop-log.ts';
 import { Outbound, type OutboundServices } from './outbound.ts';
 
 export interface DatagramStreamOptions {
@@ -62,7 +62,7 @@ export function serveDatagramStream(options: DatagramStreamOptions): Promise<Dat
       counts,
       dropped: reason => {
         counts.drop(reason);
-        logDrop({ reason, client, user });
+        logDrop({ reason, client, user: user.name });
       },
       receive: (from, data) => {
         if (packets.send(from, data, 0, data.length)) counts.down(data.length);

@@ -1,3 +1,5 @@
+import type { ErrorCode, PodsocksError } from '../runtime/errors.ts';
+
 /** Why a datagram went no further. Labels of logs and metrics, so they are stable. */
 export const DROP_REASONS = {
   authentication: 'no key opens it',
@@ -57,6 +59,19 @@ export class DatagramCounts {
     this.#total?.drop(reason);
   }
 }
+
+/** The reason for an error of the datagram codecs. */
+export function codecDropReason({ code }: PodsocksError): DropReason {
+  return CODEC_REASONS[code] ?? 'malformed';
+}
+
+const CODEC_REASONS: Partial<Record<ErrorCode, DropReason>> = {
+  ERR_AUTHENTICATION: 'authentication',
+  ERR_TRUNCATED: 'authentication',
+  ERR_REPLAY: 'replay',
+  ERR_TIMESTAMP: 'timestamp',
+  ERR_LIMIT: 'full',
+};
 
 /** The reason for an error of the system while sending. */
 export function sendDropReason({ code }: NodeJS.ErrnoException): DropReason {

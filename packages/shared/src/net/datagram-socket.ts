@@ -1,5 +1,6 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
+import { DATAGRAM_HEADER_MAX_BYTES } from '../wire/socks5-datagram.ts';
 
 /** Where a datagram came from. */
 export interface Origin {
@@ -30,8 +31,8 @@ export interface Binding {
 /** What may wait in the process for a network card that is busy; what comes then is dropped, as a router would. */
 const MAX_QUEUED_BYTES = 256 * 1024;
 
-/** The longest datagram that there is. */
-const DATAGRAM_SPACE = 64 * 1024;
+/** The longest datagram that there is, and a SOCKS header ahead of it. */
+const DATAGRAM_SPACE = 64 * 1024 + DATAGRAM_HEADER_MAX_BYTES;
 
 let space: Uint8Array = Buffer.allocUnsafeSlow(DATAGRAM_SPACE);
 

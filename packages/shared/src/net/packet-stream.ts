@@ -155,7 +155,8 @@ export class PacketStream implements Idling {
     connection.confirmEnd(() => {
       try {
         opener.end();
-        this.#fail(undefined);
+        const held = this.#request?.length || this.#reader?.heldBytes;
+        this.#fail(held ? new PodsocksError('ERR_TRUNCATED', 'the peer ended in the middle of a packet') : undefined);
       } catch (error) {
         this.#fail(error as Error);
       }

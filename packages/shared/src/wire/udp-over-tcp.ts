@@ -35,6 +35,9 @@ export const REQUEST_MAX_BYTES = 1 + ADDRESS_MAX_BYTES;
 
 const UNSPECIFIED: Target = { type: 'ipv4', host: '0.0.0.0', port: 0 };
 
+/** A request whose ADDR is a name of no bytes: is connect, ATYP, length. No port follows, as sing reads it since 2023. */
+const EMPTY_REQUEST_BYTES = 1 + 1 + 1;
+
 /**
  * Writes a request at `out[at..]`.
  *
@@ -61,22 +64,11 @@ export function decodeRequest(
   const flag = input[at]!;
   if (flag > 1) throw new PodsocksError('ERR_HEADER', `the UDP over TCP request begins with ${flag}, not 0 or 1`);
   const isConnect = flag === 1;
-  if (!isConnect && end - at >= 1 + 1 + 1 && input[at + 1] === Atyp.name && input[at + 1 + 1] === 0) {
-    const length = emptyAddressLength(input, at + 1, end);
-    return length === undefined ? undefined : { isConnect, target: UNSPECIFIED, length: 1 + length };
+  if (!isConnect && end - at >= EMPTY_REQUEST_BYTES && input[at + 1] === Atyp.name && input[at + 1 + 1] === 0) {
+    return { isConnect, target: UNSPECIFIED, length: EMPTY_REQUEST_BYTES };
   }
   const address = decodeAddress(input, at + 1, end);
   return address && { isConnect, target: address.target, length: 1 + address.length };
-}
-
-/**
- * A name of no bytes: sing wrote it with a port until August 2023, and reads it without one since. Two zero bytes are the
- * port: as the beginning of a packet, they would be one to 0.0.0.0/8, where nobody is.
- */
-function emptyAddressLength(input: Uint8Array, at: number, end: number): number | undefined {
-  const portAt = at + 1 + 1;
-  if (end - portAt < 2) return undefined;
-  return input[portAt] === 0 && input[portAt + 1] === 0 ? 1 + 1 + 2 : 1 + 1;
 }
 
 /*
@@ -104,8 +96,8 @@ const PACKET_MAX_BYTES = PACKET_HEADER_MAX_BYTES + PAYLOAD_MAX_BYTES;
  *
  * @param target undefined when the request was to connect.
  * @returns the bytes written, at most {@link PACKET_HEADER_MAX_BYTES}.
- * @throws PodsocksError ERR_ADDRESS when the host does not fit its type; RangeError when `out` is too small or the payload
- *   too long.
+ * @throws PodsocksError ERR_ADDRESS when the host does not fit its type, ERR_LIMIT when the payload is too long; RangeError
+ *   when `out` is too small.
  */
 export function encodePacketHeader(
   out: Uint8Array,
@@ -113,8 +105,9 @@ export function encodePacketHeader(
   target: Target | undefined,
   payloadLength: number,
 ): number {
-  if (payloadLength > PAYLOAD_MAX_BYTES)
-    throw new RangeError(`a packet of ${payloadLength} bytes has no length in u16`);
+  if (payloadLength > PAYLOAD_MAX_BYTES) {
+    throw new PodsocksError('ERR_LIMIT', `a packet holds ${PAYLOAD_MAX_BYTES} bytes, not ${payloadLength}`);
+  }
   const addressLength = target === undefined ? 0 : encodeAddress(out, at, target, PACKET_ATYP);
   const lengthAt = at + addressLength;
   if (lengthAt + LENGTH_BYTES > out.length) throw new RangeError('the packet header does not fit the output buffer');

@@ -1,16 +1,15 @@
-import type { User } from '@podsocks/shared/crypto/stream';
-import { DROP_REASONS, type DropReason } from '@podsocks/shared/net/datagram-counts';
-import type { Origin } from '@podsocks/shared/net/datagram-socket';
-import { atMostEvery } from '@podsocks/shared/runtime/at-most-every';
-import type { Logger } from '@podsocks/shared/runtime/log';
-import { formatTarget } from '@podsocks/shared/wire/address';
+import { atMostEvery } from '../runtime/at-most-every.ts';
+import type { Logger } from '../runtime/log.ts';
+import { formatTarget } from '../wire/address.ts';
+import { DROP_REASONS, type DropReason } from './datagram-counts.ts';
+import type { Origin } from './datagram-socket.ts';
 
 /** A datagram that went no further. */
 export interface Drop {
   readonly reason: DropReason;
   readonly client: Origin;
   /** Where it is known. */
-  readonly user: User | undefined;
+  readonly user?: string | undefined;
 }
 
 const LOG_INTERVAL_MS = 10_000;
@@ -21,7 +20,7 @@ export function dropLog(log: Logger): (drop: Drop) => void {
   const reportOf = (reason: DropReason) => {
     const report = atMostEvery<Drop>(LOG_INTERVAL_MS, (count, { client, user }) =>
       log.warn(
-        { count, reason, client: formatOrigin(client), ...(user && { user: user.name }) },
+        { count, reason, client: formatOrigin(client), ...(user !== undefined && { user }) },
         `datagram dropped: ${DROP_REASONS[reason]}`,
       ),
     );

@@ -1,0 +1,111 @@
+import type { LookupFunction } from 'node:net';
+import type { ClientDatagrams, ClientSession, OpenedReply } from '@podsocks/shared/crypto/datagram';
+import { codecDropReason, sendDropReason } from '@podsocks/shared/net/datagram-counts';
+import { DatagramSocket, datagramSpace } from '@podsocks/shared/net/datagram-socket';
+import { PodsocksError } from '@podsocks/shared/runtime/errors';
+import { formatTarget, type Target } from '@podsocks/shared/wire/address';
+import type { Server } from '../servers.ts';
+import { type OpenUplink, type Uplink, type UplinkOptions, Waiting } from './uplink.ts';
+
+export interface DatagramUplinkServices {
+  readonly datagrams: ClientDatagrams;
+  readonly server: Server;
+  readonly lookup: LookupFunction;
+}
+
+/** Enough for answers that come in bursts; the system may give less. */
+const RECEIVE_BUFFER_BYTES = 1024 * 1024;
+
+/** Plain Shadowsocks over UDP: each association has a socket and a session of its own. */
+export function datagramUplinks(services: DatagramUplinkServices): OpenUplink {
+  return options => new DatagramUplink(services, options);
+}
+
+class DatagramUplink implements Uplink {
+  readonly #options: UplinkOptions;
+  readonly #server: Server;
+  readonly #session: ClientSession;
+  readonly #waiting = new Waiting();
+  #socket: DatagramSocket | undefined;
+  #closed = false;
+
+  constructor({ datagrams, server, lookup }: DatagramUplinkServices, options: UplinkOptions) {
+    this.#options = options;
+    this.#server = server;
+    this.#session = datagrams.session(server.keys);
+    lookup(server.host, { all: true }, (error, addresses) => {
+      if (this.#closed) return;
+      const [first] = error ? [] : (addresses as { address: string }[]);
+      if (first === undefined) options.failed(new PodsocksError('ERR_DIAL', `${formatTarget(server)}: no such name`));
+      else this.#open(first.address);
+    });
+  }
+
+  send(target: Target, data: Uint8Array, at: number, length: number): void {
+    const { dropped } = this.#options;
+    if (this.#closed) return;
+    if (this.#socket === undefined) {
+      if (!this.#waiting.add(target, data, at, length)) dropped('congested');
+      return;
+    }
+    const space = datagramSpace();
+    let sealedLength: number;
+    try {
+      sealedLength = this.#session.seal(space, 0, target, data, at, length);
+    } catch (error) {
+      if (!(error instanceof PodsocksError)) throw error;
+      dropped(error.code === 'ERR_LIMIT' ? 'too-long' : 'malformed');
+      return;
+    }
+    if (!this.#socket.send(space, 0, sealedLength)) dropped('congested');
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#socket?.close();
+    this.#session.close();
+  }
+
+  #open(address: string): void {
+    const { port } = this.#server;
+    try {
+      this.#socket = DatagramSocket.bind(
+        { address: address.includes(':') ? '::' : '0.0.0.0' },
+        {
+          receive: data => this.#receive(data),
+          failed: error => this.#fail(error),
+          receiveBufferBytes: RECEIVE_BUFFER_BYTES,
+        },
+      );
+    } catch (error) {
+      this.#fail(error as NodeJS.ErrnoException);
+      return;
+    }
+    this.#socket.connect({ address, port }); // nobody else is heard then, and a closed port is told
+    this.#waiting.release((target, data) => this.send(target, data, 0, data.length));
+  }
+
+  #receive(data: Uint8Array): void {
+    const { receive, dropped } = this.#options;
+    const space = datagramSpace();
+    let opened: OpenedReply;
+    try {
+      opened = this.#session.open(space, 0, data, 0, data.length);
+      opened.commit();
+    } catch (error) {
+      if (!(error instanceof PodsocksError)) throw error;
+      dropped(codecDropReason(error));
+      return;
+    }
+    receive(opened.target, space, opened.payloadAt, opened.payloadLength);
+  }
+
+  #fail(error: NodeJS.ErrnoException): void {
+    const { dropped, failed } = this.#options;
+    dropped(sendDropReason(error));
+    if (error.code === 'EMSGSIZE') return; // counted, and nobody's fault but the datagram's
+    const reason = error.code === 'ECONNREFUSED' ? 'no ss-server listens for UDP there (-u)' : `${error.code}`;
+    failed(new PodsocksError('ERR_DIAL', `${formatTarget(this.#server)} over UDP: ${reason}`, { cause: error }));
+  }
+}

@@ -1,0 +1,104 @@
+import type { ClientStreams } from '@podsocks/shared/crypto/stream';
+import type { Connection } from '@podsocks/shared/net/connection';
+import type { IdleClock } from '@podsocks/shared/net/idle-clock';
+import { PacketStream } from '@podsocks/shared/net/packet-stream';
+import { PodsocksError } from '@podsocks/shared/runtime/errors';
+import type { Target } from '@podsocks/shared/wire/address';
+import { encodeRequest, MAGIC_HOST, REQUEST_MAX_BYTES } from '@podsocks/shared/wire/udp-over-tcp';
+import type { Server } from '../servers.ts';
+import { type OpenUplink, type Uplink, type UplinkOptions, Waiting } from './uplink.ts';
+
+export interface StreamUplinkServices {
+  readonly streams: ClientStreams;
+  readonly server: Server;
+  /** Connects to the server. */
+  readonly dialServer: () => Promise<Connection>;
+  readonly clock: IdleClock;
+  /** Milliseconds without a packet after which the connection ends; the next packet makes another. */
+  readonly idleTimeout: number;
+}
+
+/** sing-box sends port 0 with the name, too. */
+const MAGIC: Target = { type: 'name', host: MAGIC_HOST, port: 0 };
+
+/** UDP over TCP, version 2: each association is a stream of its own. */
+export function streamUplinks(services: StreamUplinkServices): OpenUplink {
+  return options => new StreamUplink(services, options);
+}
+
+class StreamUplink implements Uplink {
+  readonly #services: StreamUplinkServices;
+  readonly #options: UplinkOptions;
+  readonly #waiting = new Waiting();
+  #packets: PacketStream | undefined;
+  #dialling = false;
+  #closed = false;
+
+  constructor(services: StreamUplinkServices, options: UplinkOptions) {
+    this.#services = services;
+    this.#options = options;
+  }
+
+  send(target: Target, data: Uint8Array, at: number, length: number): void {
+    const { dropped } = this.#options;
+    if (this.#closed) return;
+    if (this.#packets !== undefined) {
+      this.#sendBy(this.#packets, target, data, at, length);
+      return;
+    }
+    if (!this.#waiting.add(target, data, at, length)) dropped('congested');
+    else if (!this.#dialling) void this.#connect(target);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#packets?.close();
+  }
+
+  #sendBy(packets: PacketStream, target: Target, data: Uint8Array, at: number, length: number): void {
+    const { dropped } = this.#options;
+    try {
+      if (!packets.send(target, data, at, length)) dropped('congested');
+    } catch (error) {
+      if (!(error instanceof PodsocksError)) throw error;
+      dropped(error.code === 'ERR_LIMIT' ? 'too-long' : 'malformed');
+    }
+  }
+
+  /** @param target of the first packet; a server with rules for where packets may go sees it. */
+  async #connect(target: Target): Promise<void> {
+    const { dialServer, streams, server, clock, idleTimeout } = this.#services;
+    const { receive, dropped, failed } = this.#options;
+    this.#dialling = true;
+    const connection = await dialServer().catch(failed);
+    this.#dialling = false;
+    if (connection === undefined) {
+      this.#waiting.release(() => dropped('unreachable'));
+      return;
+    }
+    if (this.#closed) {
+      connection.close();
+      return;
+    }
+    const sealer = streams.sealRequest(server.keys, MAGIC);
+    const request = new Uint8Array(REQUEST_MAX_BYTES);
+    const length = encodeRequest(request, 0, { isConnect: false, target });
+    const packets = new PacketStream({
+      connection,
+      opener: streams.openResponse(server.keys, sealer.salt),
+      sealer,
+      request: { send: request.subarray(0, length) },
+      clock,
+      idleTimeout,
+      receive,
+      ended: error => {
+        this.#packets = undefined; // the next datagram connects anew
+        connection.reset();
+        if (error instanceof PodsocksError && error.code !== 'ERR_TIMEOUT') failed(error);
+      },
+    });
+    this.#packets = packets;
+    packets.start(undefined);
+    this.#waiting.release((to, data) => this.#sendBy(packets, to, data, 0, data.length));
+  }
+}
