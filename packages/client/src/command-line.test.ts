@@ -72,13 +72,64 @@ describe('ss-local', () => {
     for (const secret of secrets) expect(out).not.toContain(secret);
   });
 
+  test.each<[string[], Partial<ClientConfig>]>([
+    [[], { mode: 'tcp_only', udpOverTcp: false }],
+    [['-u'], { mode: 'tcp_and_udp', udpOverTcp: false }],
+    [['-U'], { mode: 'udp_only', udpOverTcp: false }],
+    [['-uU'], { mode: 'udp_only', udpOverTcp: false }],
+    [['--udp'], { mode: 'tcp_and_udp', udpOverTcp: false }],
+    [['--udp-only'], { mode: 'udp_only', udpOverTcp: false }],
+    [['--mode', 'udp_only'], { mode: 'udp_only', udpOverTcp: false }],
+    [['--udp-over-tcp'], { mode: 'tcp_and_udp', udpOverTcp: true }],
+    [['-U', '--udp-over-tcp'], { mode: 'udp_only', udpOverTcp: true }],
+    [
+      ['-u', '--udp-advertise', '192.0.2.1', '--udp-ports', '40000-40001'],
+      { mode: 'tcp_and_udp', udpAdvertise: '192.0.2.1', udpPorts: { from: 40_000, to: 40_001 } },
+    ],
+  ])('starts with %j', async (argv, expected) => {
+    const { code, err, started } = await run([SERVER_URL, ...argv]);
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    expect(started).toMatchObject([expected]);
+  });
+
+  test.each<[string[], string[]]>([
+    [
+      ['-u'],
+      [
+        'UDP                as datagrams',
+        'UDP address        the one that a client has connected to',
+        'UDP ports          any',
+      ],
+    ],
+    [
+      ['-U', '--udp-over-tcp'],
+      ['UDP                inside of TCP connections', 'mode               udp_only'],
+    ],
+    [
+      ['-u', '--udp-advertise', '2001:db8::1', '--udp-ports', '40000-40001'],
+      ['UDP address        2001:db8::1', 'UDP ports          40000-40001', 'mode               tcp_and_udp'],
+    ],
+  ])('--check says what becomes of UDP with %j', async (argv, rows) => {
+    const { code, out, err } = await run(['--check', SERVER_URL, ...argv]);
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    expect(out.split('\n').map(row => row.trim())).toEqual(expect.arrayContaining(rows));
+  });
+
+  test('--check says nothing of UDP addresses and ports where there is no UDP', async () => {
+    const { out } = await run(['--check', SERVER_URL]);
+    expect(out).toMatch(/^ {2}mode +tcp_only$/m);
+    expect(out).not.toMatch(/UDP/);
+  });
+
   test.each([
     [[], 'ss-local: no server; '],
     [['ss://hunter2'], 'ss-local: ss://URL: the ss:// URL is not usable: '],
     [['hunter2'], 'ss-local: ss://URL: the ss:// URL is not usable: it has to begin with ss://'],
     [[SERVER_URL, SERVER_URL], 'ss-local: too many arguments'],
     [['-s', SERVER_URL], 'ss-local: -s (--server): what is given is not a host'],
-    [[SERVER_URL, '-U'], 'ss-local: -U (--udp-only): UDP is not available in this version; '],
+    [[SERVER_URL, '-u', '--mode', 'tcp_only'], 'ss-local: -u (--udp) and --mode contradict each other; keep one'],
+    [[SERVER_URL, '--mode', 'tcp_only', '--udp-over-tcp'], 'ss-local: --udp-over-tcp: carries UDP, and --mode says'],
+    [[SERVER_URL, '--udp-ports', '2-1'], 'ss-local: --udp-ports: is no range of ports; '],
     [[SERVER_URL, '--plugin', 'obfs-local'], 'ss-local: --plugin: plugins are not available'],
     [['--lokal-port', '1'], '(did you mean --local-port?)'],
   ])('returns 2 for %#', async (argv, message) => {
@@ -92,7 +143,7 @@ describe('ss-local', () => {
 
 describe('--help', () => {
   const flagsIn = (help: string) =>
-    [...help.matchAll(/^ {2}(?:(-\S), )?(--[\w-]+)( <\w+>)?/gm)].map(([, ...parts]) => parts);
+    [...help.matchAll(/^ {2}(?:(-\S), )?(--[\w-]+)( <[\w-]+>)?/gm)].map(([, ...parts]) => parts);
 
   test('lists exactly the flags of ss-local', async () => {
     const { out } = await run(['--help']);
@@ -104,11 +155,28 @@ describe('--help', () => {
         '-l',
         '--socks-username',
         '--socks-password-file',
+        '--udp-over-tcp',
+        '--udp-advertise',
+        '--udp-ports',
         '--drain-timeout',
         '-k',
         '--password-file',
       ],
-      ...['-m', '-t', '-c', '-n', '--max-connections', '-6', '--no-delay', '--reuse-port', '--fast-open', '--mptcp'],
+      ...[
+        '-m',
+        '-t',
+        '-u',
+        '-U',
+        '--mode',
+        '-c',
+        '-n',
+        '--max-connections',
+        '-6',
+        '--no-delay',
+        '--reuse-port',
+        '--fast-open',
+        '--mptcp',
+      ],
       ...['--crypto-backend', '--log-level', '--log-format', '-v', '--check', '-V', '-h'],
     ]);
     expect(out).toContain('[options] [ss://URL]');
@@ -119,8 +187,16 @@ describe('--help', () => {
     const variables = new Set(out.match(/\bSS_\w+/g));
     expect([...variables].sort()).toEqual([
       ...['SS_CONFIG', 'SS_CRYPTO_BACKEND', 'SS_DRAIN_TIMEOUT', 'SS_LOCAL_ADDRESS', 'SS_LOCAL_PORT', 'SS_LOG_FORMAT'],
-      ...['SS_LOG_LEVEL', 'SS_MAX_CONNECTIONS', 'SS_METHOD', 'SS_PASSWORD', 'SS_PASSWORD_FILE', 'SS_SERVER'],
-      ...['SS_SERVER_PORT', 'SS_SOCKS_PASSWORD', 'SS_SOCKS_USERNAME', 'SS_TIMEOUT', 'SS_URL'],
+      ...['SS_LOG_LEVEL', 'SS_MAX_CONNECTIONS', 'SS_METHOD', 'SS_MODE', 'SS_PASSWORD', 'SS_PASSWORD_FILE', 'SS_SERVER'],
+      ...[
+        'SS_SERVER_PORT',
+        'SS_SOCKS_PASSWORD',
+        'SS_SOCKS_USERNAME',
+        'SS_TIMEOUT',
+        'SS_UDP_ADVERTISE',
+        'SS_UDP_PORTS',
+        'SS_URL',
+      ],
     ]);
   });
 
@@ -134,6 +210,9 @@ describe('--help', () => {
       '--log-level': 'info',
       '--log-format': 'json',
       '--crypto-backend': 'auto',
+      '--mode': 'udp_only',
+      '--udp-advertise': '192.0.2.1',
+      '--udp-ports': '40000-40099',
       '--password-file': keyFile,
       '--socks-password-file': keyFile,
       '--config': config,

@@ -21,6 +21,8 @@ test('has defaults for everything but the server and its password', () => {
       listen: [{ host: '127.0.0.1', port: 1080 }],
       servers: [{ host: 'example.com', port: 8388, method: METHOD, keys: keys(A) }],
       socksUsers: [],
+      udpOverTcp: false,
+      mode: 'tcp_only',
       timeout: 300_000,
       connectTimeout: 10_000,
       handshakeTimeout: 10_000,
@@ -109,6 +111,53 @@ const settings: readonly {
     file: ['drain_timeout', 3, 3000],
     none: [5_000],
     pick: ({ config }) => config.drainTimeout,
+  },
+  {
+    name: 'mode',
+    flag: ['tcp_only', 'tcp_only'],
+    env: ['SS_MODE', 'tcp_and_udp', 'tcp_and_udp'],
+    file: ['mode', 'udp_only', 'udp_only'],
+    none: ['tcp_only'],
+    pick: ({ config }) => config.mode,
+  },
+  {
+    name: 'udp',
+    flag: [true, 'tcp_and_udp'],
+    env: ['SS_MODE', 'tcp_only', 'tcp_only'],
+    file: ['mode', 'udp_only', 'udp_only'],
+    none: ['tcp_only'],
+    pick: ({ config }) => config.mode,
+  },
+  {
+    name: 'udpOnly',
+    flag: [true, 'udp_only'],
+    env: ['SS_MODE', 'tcp_only', 'tcp_only'],
+    file: ['mode', 'tcp_and_udp', 'tcp_and_udp'],
+    none: ['tcp_only'],
+    pick: ({ config }) => config.mode,
+  },
+  {
+    name: 'udpOverTcp',
+    flag: [true, true],
+    file: ['udp_over_tcp', false, false],
+    none: [false],
+    pick: ({ config }) => config.udpOverTcp,
+  },
+  {
+    name: 'udpAdvertise',
+    flag: ['192.0.2.1', '192.0.2.1'],
+    env: ['SS_UDP_ADVERTISE', '2001:db8::1', '2001:db8::1'],
+    file: ['udp_advertise', '192.0.2.3', '192.0.2.3'],
+    none: [undefined],
+    pick: ({ config }) => config.udpAdvertise,
+  },
+  {
+    name: 'udpPorts',
+    flag: ['1-65535', { from: 1, to: 65_535 }],
+    env: ['SS_UDP_PORTS', '40000', { from: 40_000, to: 40_000 }],
+    file: ['udp_ports', '50000-50001', { from: 50_000, to: 50_001 }],
+    none: [undefined],
+    pick: ({ config }) => config.udpPorts,
   },
   {
     name: 'nofile',
@@ -299,6 +348,94 @@ describe('servers', () => {
 
 const server = { server: 'x', password: A };
 
+describe('what is carried', () => {
+  const modeOf = (sources: Sources) => {
+    const { config, warnings } = load(sources);
+    expect(warnings).toEqual([]);
+    return config.mode;
+  };
+
+  test.each<[Record<string, unknown>, string]>([
+    [{ udp: true }, 'tcp_and_udp'],
+    [{ udpOnly: true }, 'udp_only'],
+    [{ udp: true, udpOnly: true }, 'udp_only'],
+    [{ udp: true, mode: 'tcp_and_udp' }, 'tcp_and_udp'],
+    [{ udpOnly: true, mode: 'udp_only' }, 'udp_only'],
+  ])('%j means %s, whatever environment and file say', (flags, mode) => {
+    expect(modeOf({ file: { ...server, mode: 'tcp_only' }, env: { SS_MODE: 'tcp_only' }, flags })).toBe(mode);
+  });
+
+  const listed = (mode?: string) => ({
+    servers: [
+      { ...server, ...(mode && { mode }) },
+      { ...server, server: 'y' },
+    ],
+  });
+
+  test('is what the entry of the server in "servers" says, where nothing else does', () => {
+    expect(modeOf({ file: listed() })).toBe('tcp_only');
+    for (const mode of ['tcp_only', 'tcp_and_udp', 'udp_only']) expect(modeOf({ file: listed(mode) })).toBe(mode);
+    expect(modeOf({ file: { ...listed('udp_only'), mode: 'tcp_and_udp' } })).toBe('tcp_and_udp');
+    expect(modeOf({ file: listed('udp_only'), env: { SS_MODE: 'tcp_only' } })).toBe('tcp_only');
+    expect(modeOf({ file: listed('udp_only'), flags: { udp: true } })).toBe('tcp_and_udp');
+  });
+
+  test('is not what an entry says that is not used', () => {
+    const { servers } = listed('udp_only');
+    expect(modeOf({ file: { servers: [{ ...servers[0], disabled: true }, servers[1]] } })).toBe('tcp_only');
+    expect(modeOf({ file: { servers }, flags: { server: ['z'], password: A } })).toBe('tcp_only');
+  });
+
+  test('of an entry stays with its server', () => {
+    const [first, second] = load({ file: listed('udp_only') }).config.servers;
+    expect(first?.mode).toEqual({ value: 'udp_only', from: expect.stringMatching(/: servers\[0\]\.mode$/) });
+    expect(second).not.toHaveProperty('mode');
+  });
+
+  test.each<[string, Sources]>([
+    ['a flag', { file: server, flags: { udpOverTcp: true } }],
+    ['the file', { file: { ...server, udp_over_tcp: true } }],
+    ['a list of servers', { file: { ...listed(), udp_over_tcp: true } }],
+  ])('is UDP, too, where %s asks for UDP over TCP and nothing says a mode', (_, sources) => {
+    const { config } = load(sources);
+    expect(config).toMatchObject({ mode: 'tcp_and_udp', udpOverTcp: true });
+  });
+
+  test('may be UDP alone, over TCP', () => {
+    const { config } = load({ file: { ...server, udp_over_tcp: true }, flags: { udpOnly: true } });
+    expect(config).toMatchObject({ mode: 'udp_only', udpOverTcp: true });
+  });
+
+  test('is TCP alone where UDP over TCP is turned off', () => {
+    expect(load({ file: { ...server, udp_over_tcp: false } }).config).toMatchObject({
+      mode: 'tcp_only',
+      udpOverTcp: false,
+    });
+  });
+
+  test.each<[Sources, string]>([
+    [
+      { file: server, flags: { udpOverTcp: true, mode: 'tcp_only' } },
+      '--udp-over-tcp: carries UDP, and --mode says tcp_only; leave one out',
+    ],
+    [
+      { file: { ...server, udp_over_tcp: true }, env: { SS_MODE: 'tcp_only' } },
+      'udp_over_tcp: carries UDP, and SS_MODE says tcp_only; leave one out',
+    ],
+    [
+      { file: listed('tcp_only'), flags: { udpOverTcp: true } },
+      '--udp-over-tcp: carries UDP, and servers[0].mode says tcp_only; leave one out',
+    ],
+    [{ file: server, flags: { udp: true, mode: 'tcp_only' } }, '-u (--udp) and --mode contradict each other; keep one'],
+    [
+      { file: server, flags: { udpOnly: true, mode: 'tcp_and_udp' } },
+      '-U (--udp-only) and --mode contradict each other; keep one',
+    ],
+  ])('is refused where two say different things: %#', (sources, expected) => {
+    expect(complaint(sources)).toContain(expected);
+  });
+});
+
 describe('without SOCKS users', () => {
   test.each([
     [['0.0.0.0'], '0.0.0.0:1080'],
@@ -324,6 +461,12 @@ describe('without SOCKS users', () => {
       expect(load({ file: server, flags: { localAddress: [address] } }).warnings).toEqual([]);
     },
   );
+});
+
+test.each(['udp_timeout', 'udp_max_associations'])('%s of ss-server has no effect, and the warning says why', field => {
+  expect(load({ file: { ...server, [field]: 100 } }).warnings).toEqual([
+    expect.stringMatching(new RegExp(`${field}: has no effect.*lasts as long as the connection`)),
+  ]);
 });
 
 test('with SOCKS users, listening for others gives no warning', () => {
@@ -362,7 +505,31 @@ test.each<[Sources, string]>([
     'servers[0].server_port: "0" is not a port; give a number from 1',
   ],
   [{ file: { servers: [{ ...server, plugin: 'obfs-local' }] } }, 'servers[0].plugin: plugins are not available yet'],
-  [{ file: { servers: [{ ...server, mode: 'udp_only' }] } }, 'servers[0].mode: UDP is not available yet'],
+  [
+    { file: { servers: [{ ...server, mode: 'udp' }] } },
+    'servers[0].mode: "udp" is not one of tcp_only, tcp_and_udp, udp_only',
+  ],
+  [{ file: { ...server, mode: 'udp' } }, 'mode: "udp" is not one of tcp_only, tcp_and_udp, udp_only'],
+  [{ file: server, env: { SS_MODE: 'TCP' } }, 'SS_MODE: "TCP" is not one of tcp_only, tcp_and_udp, udp_only'],
+  [{ file: server, flags: { mode: '' } }, '--mode: "" is not one of tcp_only, tcp_and_udp, udp_only'],
+  [{ file: { ...server, udp_over_tcp: 'yes' } }, 'udp_over_tcp: has to be true or false'],
+  [
+    { file: server, flags: { udpAdvertise: 'laptop.example' } },
+    '--udp-advertise: is not an IP address; give the one under which clients reach this machine',
+  ],
+  [{ file: server, env: { SS_UDP_ADVERTISE: '10.0.0.1:53' } }, 'SS_UDP_ADVERTISE: is not an IP address; give the one'],
+  [{ file: { ...server, udp_advertise: '10.0.0' } }, 'udp_advertise: is not an IP address; give the one'],
+  [{ file: { ...server, udp_advertise: ['10.0.0.1'] } }, 'udp_advertise: has to be text in double quotes'],
+  [
+    { file: server, flags: { udpPorts: '40099-40000' } },
+    '--udp-ports: is no range of ports; give the first and the last, such as 40000-40099',
+  ],
+  ...['0', '0-5', '1-65536', '-5', '5-', '', ' 5', '5 - 6', '1-2-3', '1.5', '4e4', 'any'].map(
+    (udpPorts): [Sources, string] => [{ file: server, flags: { udpPorts } }, '--udp-ports: is no range of ports; give'],
+  ),
+  [{ file: server, env: { SS_UDP_PORTS: '70000' } }, 'SS_UDP_PORTS: is no range of ports; give'],
+  [{ file: { ...server, udp_ports: '2-1' } }, 'udp_ports: is no range of ports; give'],
+  [{ file: { ...server, udp_ports: 40_000 } }, 'udp_ports: has to be text in double quotes'],
   [
     { file: { servers: [{ ...server, serverport: 1 }] } },
     'servers[0].serverport: unknown field; did you mean "server_port"?',

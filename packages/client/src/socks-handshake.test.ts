@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   HANDSHAKE_MAX_BYTES,
+  type Offered,
   SocksHandshake,
   type SocksProgress,
   type SocksUser,
@@ -14,6 +15,10 @@ const USERS: readonly SocksUser[] = [
   { username: 'ada', password: 'lovelace' },
   { username: 'grace', password: 'höpper' },
 ];
+
+const TCP: Offered = { tcp: true, udp: false };
+const UDP: Offered = { tcp: false, udp: true };
+const BOTH: Offered = { tcp: true, udp: true };
 
 const utf8 = (text: string) => [...new TextEncoder().encode(text)];
 const greeting = (...methods: number[]) => [5, methods.length, ...methods];
@@ -26,6 +31,7 @@ const request = (host: string, port: number, command: number = Command.connect) 
   const length = encodeAddress(out, 3, targetOf(host, port));
   return [5, command, 0, ...out.subarray(3, 3 + length)];
 };
+const associate = (host: string, port: number) => request(host, port, Command.udpAssociate);
 const socks4 = (ip: number[], port: number, tail: number[] = [], command = 1) => {
   return [4, command, port >>> 8, port & 0xff, ...ip, ...utf8('me'), 0, ...tail];
 };
@@ -35,8 +41,13 @@ const socks4a = (host: string, port: number) => socks4([0, 0, 0, 1], port, [...u
  * What one connection comes to: its bytes arrive in pieces of the given sizes, in one buffer that is overwritten after
  * each, as the accept step does. All replies are joined; what the client sends after its request is part of `rest`.
  */
-function converse(bytes: ArrayLike<number>, sizes: readonly number[] = [], users: readonly SocksUser[] = []) {
-  const handshake = new SocksHandshake(users, { tcp: true, udp: false });
+function converse(
+  bytes: ArrayLike<number>,
+  sizes: readonly number[] = [],
+  users: readonly SocksUser[] = [],
+  offered = TCP,
+) {
+  const handshake = new SocksHandshake(users, offered);
   const stream = Uint8Array.from(bytes);
   const shared = Buffer.alloc(stream.length + 1);
   const reply: number[] = [];
@@ -55,8 +66,8 @@ function converse(bytes: ArrayLike<number>, sizes: readonly number[] = [], users
   return { state: 'more' as const, reply };
 }
 
-function refusalOf(bytes: ArrayLike<number>, users: readonly SocksUser[] = []) {
-  const end = converse(bytes, [], users);
+function refusalOf(bytes: ArrayLike<number>, users: readonly SocksUser[] = [], offered = TCP) {
+  const end = converse(bytes, [], users, offered);
   if (end.state !== 'refused') throw new Error(`expected refused, got ${end.state}`);
   expect(end.error.code).toBe('ERR_SOCKS');
   return { reply: end.reply, message: end.error.message, cause: end.error.cause };
@@ -65,19 +76,33 @@ function refusalOf(bytes: ArrayLike<number>, users: readonly SocksUser[] = []) {
 const failure = (code: number) => [5, code, 0, 1, 0, 0, 0, 0, 0, 0];
 const REJECTED = [0, 91, 0, 0, 0, 0, 0, 0];
 
-const CONVERSATIONS: { name: string; users: readonly SocksUser[]; bytes: number[]; expected: object }[] = [
+const CONVERSATIONS: {
+  name: string;
+  users: readonly SocksUser[];
+  offered: Offered;
+  bytes: number[];
+  expected: object;
+}[] = [
   {
     name: 'SOCKS5 to a name',
     users: [],
+    offered: TCP,
     bytes: [...greeting(0, 2), ...request('db.default.svc', 5432)],
-    expected: { version: 5, target: { type: 'name', host: 'db.default.svc', port: 5432 }, reply: [5, 0] },
+    expected: {
+      version: 5,
+      command: 'connect',
+      target: { type: 'name', host: 'db.default.svc', port: 5432 },
+      reply: [5, 0],
+    },
   },
   {
     name: 'SOCKS5 to an IPv6 address with a password',
     users: USERS,
+    offered: BOTH,
     bytes: [...greeting(0, 2), ...login('grace', 'höpper'), ...request('fd00::a', 443)],
     expected: {
       version: 5,
+      command: 'connect',
       target: { type: 'ipv6', host: 'fd00::a', port: 443 },
       username: 'grace',
       reply: [5, 2, 1, 0],
@@ -86,29 +111,68 @@ const CONVERSATIONS: { name: string; users: readonly SocksUser[]; bytes: number[
   {
     name: 'SOCKS4',
     users: [],
+    offered: BOTH,
     bytes: socks4([10, 0, 0, 7], 80),
-    expected: { version: 4, target: { type: 'ipv4', host: '10.0.0.7', port: 80 }, reply: [] },
+    expected: { version: 4, command: 'connect', target: { type: 'ipv4', host: '10.0.0.7', port: 80 }, reply: [] },
   },
   {
     name: 'SOCKS4a',
     users: [],
+    offered: TCP,
     bytes: socks4a('web.shop', 80),
-    expected: { version: 4, target: { type: 'name', host: 'web.shop', port: 80 }, reply: [] },
+    expected: { version: 4, command: 'connect', target: { type: 'name', host: 'web.shop', port: 80 }, reply: [] },
+  },
+  {
+    name: 'UDP ASSOCIATE of a client that does not know yet where it will send from',
+    users: [],
+    offered: BOTH,
+    bytes: [...greeting(0), ...associate('0.0.0.0', 0)],
+    expected: {
+      version: 5,
+      command: 'udpAssociate',
+      target: { type: 'ipv4', host: '0.0.0.0', port: 0 },
+      reply: [5, 0],
+    },
+  },
+  {
+    name: 'UDP ASSOCIATE with an address and a password, where there is UDP only',
+    users: USERS,
+    offered: UDP,
+    bytes: [...greeting(2), ...login('ada', 'lovelace'), ...associate('fd00::a', 40_000)],
+    expected: {
+      version: 5,
+      command: 'udpAssociate',
+      target: { type: 'ipv6', host: 'fd00::a', port: 40_000 },
+      username: 'ada',
+      reply: [5, 2, 1, 0],
+    },
+  },
+  {
+    name: 'UDP ASSOCIATE with a name',
+    users: [],
+    offered: BOTH,
+    bytes: [...greeting(0), ...associate('laptop.example', 40_000)],
+    expected: {
+      version: 5,
+      command: 'udpAssociate',
+      target: { type: 'name', host: 'laptop.example', port: 40_000 },
+      reply: [5, 0],
+    },
   },
 ];
 
 const pieces = fc.array(fc.integer({ min: 0, max: 40 }), { maxLength: 60 });
 
-describe.each(CONVERSATIONS)('$name', ({ users, bytes, expected }) => {
+describe.each(CONVERSATIONS)('$name', ({ users, offered, bytes, expected }) => {
   it('comes to its request, with what was sent after it', () => {
     const rest = [...utf8('GET / HTTP/1.1'), ...new Array<number>(3000).fill(7)];
-    expect(converse([...bytes, ...rest], [], users)).toEqual({ state: 'request', ...expected, rest });
+    expect(converse([...bytes, ...rest], [], users, offered)).toEqual({ state: 'request', ...expected, rest });
   });
 
   it('comes to the same however its bytes are split', () => {
     fc.assert(
       fc.property(pieces, fc.uint8Array({ maxLength: 50 }), (sizes, rest) => {
-        const end = converse([...bytes, ...rest], sizes, users);
+        const end = converse([...bytes, ...rest], sizes, users, offered);
         expect(end).toEqual({ state: 'request', ...expected, rest: [...rest] });
       }),
     );
@@ -116,19 +180,19 @@ describe.each(CONVERSATIONS)('$name', ({ users, bytes, expected }) => {
 
   it('waits for more at every truncation', () => {
     for (let length = 0; length < bytes.length; length++) {
-      expect(converse(bytes.slice(0, length), [], users).state).toBe('more');
+      expect(converse(bytes.slice(0, length), [], users, offered).state).toBe('more');
     }
   });
 
   it('comes to the same byte by byte', () => {
     const oneByOne = new Array<number>(bytes.length).fill(1);
-    expect(converse(bytes, oneByOne, users)).toEqual({ state: 'request', ...expected, rest: [] });
+    expect(converse(bytes, oneByOne, users, offered)).toEqual({ state: 'request', ...expected, rest: [] });
   });
 });
 
 describe('the answer to each message', () => {
   it('comes as soon as the message is complete, and once', () => {
-    const handshake = new SocksHandshake(USERS, { tcp: true, udp: false });
+    const handshake = new SocksHandshake(USERS, TCP);
     const replies = [greeting(2), login('ada', 'lovelace'), request('10.0.0.1', 80)].map(message => {
       return [...handshake.receive(Uint8Array.from(message), message.length).reply];
     });
@@ -136,14 +200,12 @@ describe('the answer to each message', () => {
   });
 
   it('is nothing while nothing came', () => {
-    expect(new SocksHandshake([], { tcp: true, udp: false }).receive(new Uint8Array(0), 0)).toMatchObject({
-      state: 'more',
-    });
+    expect(new SocksHandshake([], TCP).receive(new Uint8Array(0), 0)).toMatchObject({ state: 'more' });
   });
 
   it('is an error of the caller once the handshake is over', () => {
     for (const bytes of [[0x47], socks4a('web', 80)]) {
-      const handshake = new SocksHandshake([], { tcp: true, udp: false });
+      const handshake = new SocksHandshake([], TCP);
       handshake.receive(Uint8Array.from(bytes), bytes.length);
       expect(() => handshake.receive(Uint8Array.of(5), 1)).toThrow(expect.objectContaining({ code: 'ERR_ARGUMENT' }));
     }
@@ -212,11 +274,17 @@ describe('a request that cannot be served', () => {
   const open = greeting(0);
 
   it.each([
-    ['BIND', Command.bind, 'SOCKS5 BIND is not supported'],
-    ['UDP ASSOCIATE', Command.udpAssociate, 'SOCKS5 UDP ASSOCIATE is not supported'],
-    ['an unknown command', 0x99, 'SOCKS5 command 153 is not supported'],
-  ])('is refused with 7: %s', (_, command, text) => {
-    const { reply, message } = refusalOf([...open, ...request('0.0.0.0', 0, command)]);
+    ['BIND', Command.bind, BOTH, 'SOCKS5 BIND is not supported: set the client to CONNECT, which is TCP'],
+    ['an unknown command', 0x99, BOTH, 'SOCKS5 command 153 is not supported'],
+    [
+      'UDP ASSOCIATE where UDP is off',
+      Command.udpAssociate,
+      TCP,
+      'SOCKS5 UDP ASSOCIATE is off: start ss-local, and ss-server, with -u',
+    ],
+    ['CONNECT where TCP is off', Command.connect, UDP, 'SOCKS5 CONNECT is off: ss-local was started for UDP only (-U)'],
+  ])('is refused with 7: %s', (_, command, offered, text) => {
+    const { reply, message } = refusalOf([...open, ...request('10.0.0.7', 80, command)], [], offered);
     expect(reply).toEqual([5, 0, ...failure(Reply.commandNotSupported)]);
     expect(message).toContain(text);
   });
@@ -236,9 +304,20 @@ describe('a request that cannot be served', () => {
     expect(refusalOf([...open, ...bytes]).reply).toEqual([5, 0, ...failure(Reply.generalFailure)]);
   });
 
+  it.each([TCP, UDP, BOTH])('is rejected in SOCKS4: command 3, which only SOCKS5 has, with %j', offered => {
+    const { reply, message } = refusalOf(socks4([10, 0, 0, 7], 80, [], 3), [], offered);
+    expect(reply).toEqual(REJECTED);
+    expect(message).toContain('SOCKS4 command 3 is not supported');
+  });
+
+  it('is rejected in SOCKS4: CONNECT where TCP is off', () => {
+    const { reply, message } = refusalOf(socks4a('web.shop', 80), [], UDP);
+    expect(reply).toEqual(REJECTED);
+    expect(message).toBe('SOCKS4 CONNECT is off: ss-local was started for UDP only (-U)');
+  });
+
   it.each([
     ['BIND', socks4([10, 0, 0, 7], 80, [], 2), 'SOCKS4 BIND is not supported'],
-    ['command 3, which only SOCKS5 has', socks4([10, 0, 0, 7], 80, [], 3), 'SOCKS4 command 3 is not supported'],
     ['port 0', socks4([10, 0, 0, 7], 0), 'port 0'],
     ['an empty name', socks4a('', 80), 'empty'],
     ['an endless user id', [4, 1, 0, 80, 10, 0, 0, 7, ...new Array<number>(256).fill(1)], 'longer than 255'],
@@ -281,14 +360,16 @@ describe('garbage', () => {
     greeting(2),
     [...greeting(2), 1],
     [...greeting(2), ...login('ada', 'lovelace'), 5],
+    [...greeting(0), 5, Command.udpAssociate, 0],
   );
   const garbage = fc.tuple(prefix, fc.uint8Array({ maxLength: 1200 })).map(([head, tail]) => [...head, ...tail]);
   const users = fc.constantFrom<readonly SocksUser[]>([], USERS);
+  const offers = fc.constantFrom(TCP, UDP, BOTH);
 
   it('throws nothing, and comes to the same however it is split', () => {
     fc.assert(
-      fc.property(garbage, pieces, users, (bytes, sizes, users) => {
-        expect(converse(bytes, sizes, users)).toEqual(converse(bytes, [], users));
+      fc.property(garbage, pieces, users, offers, (bytes, sizes, users, offered) => {
+        expect(converse(bytes, sizes, users, offered)).toEqual(converse(bytes, [], users, offered));
       }),
       { numRuns: 500 },
     );

@@ -67,7 +67,7 @@ export class DatagramSocket {
     const socket = createSocket({
       type: isIPv6(address) ? 'udp6' : 'udp4',
       // Node would otherwise send every address through getaddrinfo's queue, and later.
-      lookup: (host: string, family: unknown, callback: unknown) => itself(host, family, callback as LookupCallback),
+      lookup: itself,
       ...(reusePort && { reusePort }),
       ...(ipv6Only && { ipv6Only }),
     } as Parameters<typeof createSocket>[0]);
@@ -129,9 +129,7 @@ export class DatagramSocket {
   };
 }
 
-type LookupCallback = (error: Error | null, address: string, family: number) => void;
-
-/** For node:dgram, which calls it with the family as a number. */
-function itself(address: string, _: unknown, callback: LookupCallback): void {
-  callback(null, address, isIPv6(address) ? 6 : 4);
+/** Addresses are their own answer. node:dgram gives the family of its socket, so nothing is parsed for each datagram. */
+function itself(address: string, family: unknown, callback: unknown): void {
+  (callback as (error: null, address: string, family: number) => void)(null, address, family as number);
 }

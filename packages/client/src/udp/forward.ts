@@ -1,0 +1,98 @@
+import { AssociationTable } from '@podsocks/shared/net/association-table';
+import { DatagramCounts, type DropReason, sendDropReason } from '@podsocks/shared/net/datagram-counts';
+import { DatagramListener } from '@podsocks/shared/net/datagram-listener';
+import { type DatagramSocket, datagramSpace, type Origin } from '@podsocks/shared/net/datagram-socket';
+import { dropLog, formatOrigin } from '@podsocks/shared/net/drop-log';
+import type { Endpoint } from '@podsocks/shared/net/listener';
+import { atMostEvery } from '@podsocks/shared/runtime/at-most-every';
+import type { Running } from '@podsocks/shared/runtime/lifecycle';
+import type { Logger } from '@podsocks/shared/runtime/log';
+import type { Target } from '@podsocks/shared/wire/address';
+import type { OpenUplink, Uplink } from './uplink.ts';
+
+export interface DatagramForwardOptions {
+  readonly listen: readonly Endpoint[];
+  /** Where everything goes that comes to the port. */
+  readonly target: Target;
+  readonly openUplink: OpenUplink;
+  /** The cap of clients at a time, each of which has an uplink. */
+  readonly maxClients: number;
+  /** Milliseconds without a datagram after which a client is forgotten. */
+  readonly idleTimeout: number;
+  readonly log: Logger;
+}
+
+export interface RunningForward extends Running {
+  readonly addresses: readonly Endpoint[];
+  /** All that went through, since the start. */
+  readonly counts: DatagramCounts;
+}
+
+interface Client {
+  readonly uplink: Uplink;
+  readonly counts: DatagramCounts;
+}
+
+/**
+ * A local UDP port that stands for one target beyond the server, for programs that know no SOCKS: what `ss-tunnel -U` is.
+ *
+ * @throws PodsocksError ERR_LISTEN; then nothing runs.
+ */
+export async function startDatagramForward(options: DatagramForwardOptions): Promise<RunningForward> {
+  const { listen, target, openUplink, maxClients, idleTimeout, log } = options;
+  const total = new DatagramCounts();
+  const logDrop = dropLog(log);
+  const logUnreachable = atMostEvery<Error>(LOG_INTERVAL_MS, (count, error) =>
+    log.warn({ count }, `the server cannot be reached: ${error.message}`),
+  );
+  const clients = new AssociationTable<string, Client>({
+    max: maxClients,
+    idleTimeout,
+    now: () => performance.now(),
+    remove: client => client.uplink.close(),
+  });
+
+  const listener = new DatagramListener({
+    sharePort: false,
+    reusePort: false,
+    failed: error => total.drop(sendDropReason(error)),
+    receive: (data, from, socket) => {
+      const key = formatOrigin(from);
+      const { uplink, counts } = clients.use(key) ?? begin(key, from, socket);
+      counts.up(data.length);
+      uplink.send(target, data, 0, data.length);
+    },
+  });
+  await listener.listen(listen);
+
+  function begin(key: string, from: Origin, socket: DatagramSocket): Client {
+    const counts = new DatagramCounts(total);
+    const dropped: (reason: DropReason) => void = reason => {
+      counts.drop(reason);
+      logDrop({ reason, client: from });
+    };
+    const uplink = openUplink({
+      dropped,
+      failed: logUnreachable,
+      receive: (_, data, at, length) => {
+        clients.keep(key);
+        // What is sent may have to wait, and only the space may.
+        const space = datagramSpace();
+        space.set(data.subarray(at, at + length), 0);
+        if (socket.send(space, 0, length, from)) counts.down(length);
+        else dropped('congested');
+      },
+    });
+    const client = { uplink, counts };
+    clients.add(key, undefined, client);
+    return client;
+  }
+
+  const close = async () => {
+    listener.close();
+    for (const { uplink } of clients.clear()) uplink.close();
+  };
+  return { addresses: listener.addresses, counts: total, drain: close, close };
+}
+
+const LOG_INTERVAL_MS = 10_000;
