@@ -1,6 +1,6 @@
 import type { LookupFunction } from 'node:net';
 import type { ClientDatagrams, ClientSession, OpenedReply } from '@podsocks/shared/crypto/datagram';
-import { codecDropReason, sendDropReason } from '@podsocks/shared/net/datagram-counts';
+import { codecDropReason } from '@podsocks/shared/net/datagram-counts';
 import { DatagramSocket, datagramSpace } from '@podsocks/shared/net/datagram-socket';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { formatTarget, type Target } from '@podsocks/shared/wire/address';
@@ -103,8 +103,10 @@ class DatagramUplink implements Uplink {
 
   #fail(error: NodeJS.ErrnoException): void {
     const { dropped, failed } = this.#options;
-    dropped(sendDropReason(error));
-    if (error.code === 'EMSGSIZE') return; // counted, and nobody's fault but the datagram's
+    if (error.code === 'EMSGSIZE') {
+      dropped('too-long'); // nobody's fault but the datagram's
+      return;
+    }
     const reason = error.code === 'ECONNREFUSED' ? 'no ss-server listens for UDP there (-u)' : `${error.code}`;
     failed(new PodsocksError('ERR_DIAL', `${formatTarget(this.#server)} over UDP: ${reason}`, { cause: error }));
   }
