@@ -18,7 +18,12 @@ const UPLOAD_BYTES = 1024 * 1024;
  * Both ends of shadowsocks-libev close both ways on the first EOF (`server_recv_cb` and `remote_recv_cb` free the pair
  * when recv returns 0), so an answer to a half-closed request is lost with either of them.
  */
-const HALF_CLOSES: Record<Implementation, boolean> = { podsocks: true, libev: false, rust: true };
+const HALF_CLOSES: Record<Implementation, boolean> = {
+  podsocks: true,
+  libev: false,
+  rust: true,
+  'sing-box': true,
+};
 
 /** What every pair of client and server must carry, with one method. */
 export function describePair(options: TunnelOptions): void {

@@ -14,6 +14,9 @@ export interface ProgramRun {
   stop(): Promise<void>;
 }
 
+/** Whether a started program, of which it gets the process id, can be used. */
+export type Ready = (pid: number) => Promise<boolean>;
+
 const running = new Set<ChildProcess>();
 
 // Hooks do not run when the worker itself is ended.
@@ -21,11 +24,11 @@ process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
-/** Starts a program and waits until it accepts connections on 127.0.0.1:port. */
+/** Starts a program and waits until it accepts connections on 127.0.0.1:port, or is ready in another way. */
 export async function startProgram(
   title: string,
   [command, ...args]: readonly [string, ...string[]],
-  port: number,
+  ready: number | Ready,
 ): Promise<ProgramRun> {
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   running.add(child);
@@ -43,7 +46,7 @@ export async function startProgram(
 
   const run = { title, output: () => output, stop: () => stop(child) };
   try {
-    await untilAccepting(port, child);
+    await (typeof ready === 'number' ? untilReady(child, () => accepts(ready)) : untilReady(child, ready));
   } catch (error) {
     await run.stop();
     throw new Error(`${title}: ${(error as Error).message}\n${output}`);
@@ -51,14 +54,15 @@ export async function startProgram(
   return run;
 }
 
-async function untilAccepting(port: number, child: ChildProcess): Promise<void> {
+async function untilReady(child: ChildProcess, ready: Ready): Promise<void> {
   const deadline = Date.now() + START_LIMIT_MS;
   while (running.has(child)) {
-    if (await accepts(port)) return;
-    if (Date.now() > deadline) throw new Error(`accepts no connection on port ${port}`);
+    // Without a process id it has not started, and will be said to have ended.
+    if (child.pid !== undefined && (await ready(child.pid))) return;
+    if (Date.now() > deadline) throw new Error(`is not ready after ${START_LIMIT_MS / 1000} s`);
     await sleep(20);
   }
-  throw new Error('ended before it accepted a connection');
+  throw new Error('ended before it was ready');
 }
 
 async function accepts(port: number): Promise<boolean> {

@@ -7,9 +7,27 @@ const PROGRAMS = {
   'shadowsocks-libev ss-local': libev('ss-local'),
   'shadowsocks-rust ssserver': rust('ssserver'),
   'shadowsocks-rust sslocal': rust('sslocal'),
+  'sing-box': {
+    name: 'sing-box',
+    directoryVariable: 'PODSOCKS_SING_BOX_DIR',
+    proof: { args: ['version'], text: 'sing-box version' },
+  },
+  tun2socks: {
+    name: 'tun2socks',
+    directoryVariable: 'PODSOCKS_TUN2SOCKS_DIR',
+    proof: { args: ['--version'], text: 'tun2socks-' },
+  },
   curl: { name: 'curl', proof: { args: ['--version'], text: 'libcurl' } },
   // With the compiler, so that it runs a source file.
   java: { name: 'java', proof: { args: ['--list-modules'], text: 'jdk.compiler' } },
+  dig: { name: 'dig', proof: { args: ['-v'], text: 'DiG' } },
+  dnsmasq: { name: 'dnsmasq', proof: { args: ['--version'], text: 'Dnsmasq version' } },
+  ip: { name: 'ip', proof: { args: ['-V'], text: 'iproute2' } },
+  // Of several Pythons the one that has it.
+  'python3 with PySocks': {
+    name: 'python3',
+    proof: { args: ['-c', 'import socks; print("PySocks", socks.__version__)'], text: 'PySocks 1.' },
+  },
   proxychains4: { name: 'proxychains4', proof: { args: [], text: 'proxychains' } },
 } satisfies Record<string, ExecutableQuery>;
 
@@ -42,11 +60,17 @@ export function pathOf(program: Program): string {
 }
 
 /**
- * A suite that needs programs of others. Where one is missing its tests are skipped and the title says why; with
- * PODSOCKS_REQUIRE_PEERS=1 they run, and so fail.
+ * A suite that needs programs of others, and perhaps something else that `obstacle` says is not to be had. Where one is
+ * missing its tests are skipped and the title says why; with PODSOCKS_REQUIRE_PEERS=1 they run, and so fail.
  */
-export function describeWith(programs: readonly Program[], title: string, suite: () => void): void {
+export function describeWith(
+  programs: readonly Program[],
+  title: string,
+  suite: () => void,
+  obstacle: () => string | undefined = () => undefined,
+): void {
   const missing = [...new Set(programs)].filter(program => locate(program) === undefined);
-  if (missing.length === 0 || process.env.PODSOCKS_REQUIRE_PEERS === '1') describe(title, suite);
-  else describe.skip(`${title} [SKIPPED: not installed: ${missing.join(', ')}]`, suite);
+  const why = missing.length > 0 ? `not installed: ${missing.join(', ')}` : obstacle();
+  if (why === undefined || process.env.PODSOCKS_REQUIRE_PEERS === '1') describe(title, suite);
+  else describe.skip(`${title} [SKIPPED: ${why}]`, suite);
 }

@@ -6,10 +6,14 @@ import { fileURLToPath } from 'node:url';
 import { methodNamed } from '@podsocks/shared/crypto/methods';
 import { backendUnderTest } from './backend-under-test.ts';
 import { freePort } from './free-port.ts';
-import { type ProgramRun, startProgram } from './program-run.ts';
+import { isPortTaken } from './ports.ts';
+import { type ProgramRun, type Ready, startProgram } from './program-run.ts';
 import { type Program, pathOf } from './programs.ts';
 
-export type Implementation = 'podsocks' | 'libev' | 'rust';
+export type Implementation = 'podsocks' | 'libev' | 'rust' | 'sing-box';
+
+/** How datagrams are carried: as such, or by version 1 or 2 of sing-box's UDP over TCP. */
+export type Udp = 'plain' | 'over-tcp-1' | 'over-tcp-2';
 
 export interface User {
   readonly name: string;
@@ -22,6 +26,8 @@ export interface ServerOptions {
   /** For one user; with `users` it is the identity key (iPSK) they share in SIP022, and absent in SIP004. */
   readonly password?: string | undefined;
   readonly users?: readonly User[];
+  /** Without it, and with UDP over TCP, the server has no UDP port. */
+  readonly udp?: Udp | undefined;
 }
 
 export interface ClientOptions {
@@ -31,6 +37,8 @@ export interface ClientOptions {
   readonly serverPort: number;
   /** Fields of the configuration file beyond those every implementation has. */
   readonly settings?: Readonly<Record<string, unknown>>;
+  /** Without it UDP ASSOCIATE is refused. */
+  readonly udp?: Udp | undefined;
 }
 
 /** One started end of a tunnel. `port` is where it listens, on 127.0.0.1. */
@@ -43,6 +51,7 @@ export const PROGRAMS_OF = {
   podsocks: [],
   libev: ['shadowsocks-libev ss-server', 'shadowsocks-libev ss-local'],
   rust: ['shadowsocks-rust ssserver', 'shadowsocks-rust sslocal'],
+  'sing-box': ['sing-box'],
 } as const satisfies Record<Implementation, readonly Program[]>;
 
 /** How to start an end of an implementation, before its arguments. */
@@ -51,20 +60,32 @@ export function commandOf(impl: Implementation, end: 'server' | 'client'): [stri
     const script = end === 'server' ? 'packages/server/bin/ss-server.cjs' : 'packages/client/bin/ss-local.cjs';
     return [process.execPath, checkoutPath(script)];
   }
+  if (impl === 'sing-box') return [pathOf('sing-box'), 'run', '--disable-color'];
   const [server, client] = PROGRAMS_OF[impl];
   return [pathOf(end === 'server' ? server : client)];
 }
 
-export async function startServer({ impl, method, password, users }: ServerOptions): Promise<End> {
+export async function startServer(options: ServerOptions): Promise<End> {
+  const { impl, method, password, users, udp } = options;
   const port = await freePort();
-  const server = { server: '127.0.0.1', server_port: port, method, password, ...(users && { users }) };
+  const ready = udp === 'plain' && process.platform === 'linux' ? listensOnBoth(port) : port;
+  if (impl === 'sing-box') return startFromFile(impl, 'server', singBoxServer(options, port), port, [], ready);
+  const mode = udp === 'plain' ? { mode: 'tcp_and_udp' } : {};
+  const server = { server: '127.0.0.1', server_port: port, method, password, ...(users && { users }), ...mode };
   // shadowsocks-rust overlooks `users` outside of `servers`.
   const config = impl === 'rust' ? { servers: [server] } : server;
-  return startFromFile(impl, 'server', config, port, flagsOf(impl, method));
+  return startFromFile(impl, 'server', config, port, flagsOf(impl, method), ready);
 }
 
-export async function startClient({ impl, method, password, serverPort, settings }: ClientOptions): Promise<End> {
+/** A server may accept connections a moment before it receives datagrams, and what comes between is lost. */
+function listensOnBoth(port: number): Ready {
+  return async pid => (await isPortTaken(pid, 'udp', port)) && (await isPortTaken(pid, 'tcp', port));
+}
+
+export async function startClient(options: ClientOptions): Promise<End> {
+  const { impl, method, password, serverPort, settings, udp } = options;
   const port = await freePort();
+  if (impl === 'sing-box') return startFromFile(impl, 'client', singBoxClient(options, port), port, []);
   const config = {
     server: '127.0.0.1',
     server_port: serverPort,
@@ -72,30 +93,64 @@ export async function startClient({ impl, method, password, serverPort, settings
     local_port: port,
     method,
     password,
+    ...(udp && { mode: 'tcp_and_udp' }),
     ...settings,
   };
-  return startFromFile(impl, 'client', config, port, flagsOf(impl, method));
+  return startFromFile(impl, 'client', config, port, [...flagsOf(impl, method), ...udpOverTcpFlags(impl, udp)]);
 }
 
-/** All implementations take the same fields in a configuration file, which is part of what is tested. */
+/** All implementations but sing-box take the same fields in a configuration file, which is part of what is tested. */
 async function startFromFile(
   impl: Implementation,
   end: 'server' | 'client',
   config: object,
   port: number,
   flags: readonly string[],
+  ready: number | Ready = port,
 ): Promise<End> {
   const directory = await mkdtemp(join(tmpdir(), 'podsocks-interop-'));
   const file = join(directory, 'config.json');
   await writeFile(file, JSON.stringify(config));
   const removeFile = () => rm(directory, { recursive: true, force: true });
   try {
-    const run = await startProgram(`${impl} ${end}`, [...commandOf(impl, end), '-c', file, ...flags], port);
+    const run = await startProgram(`${impl} ${end}`, [...commandOf(impl, end), '-c', file, ...flags], ready);
     return { ...run, port, stop: () => run.stop().finally(removeFile) };
   } catch (error) {
     await removeFile();
     throw error;
   }
+}
+
+function singBoxServer({ method, password, users, udp }: ServerOptions, port: number): object {
+  const network = udp === 'plain' ? {} : { network: 'tcp' };
+  const inbound = { type: 'shadowsocks', listen: '127.0.0.1', listen_port: port, method, password, ...network };
+  return {
+    // Without this it asks a name server even for localhost.
+    dns: { servers: [{ type: 'hosts' }] },
+    inbounds: [{ ...inbound, ...(users && { users }) }],
+    outbounds: [{ type: 'direct' }],
+  };
+}
+
+function singBoxClient({ method, password, serverPort, udp }: ClientOptions, port: number): object {
+  const server = { server: '127.0.0.1', server_port: serverPort, method, password };
+  return {
+    inbounds: [{ type: 'socks', listen: '127.0.0.1', listen_port: port }],
+    outbounds: [{ type: 'shadowsocks', ...server, ...SING_BOX_UDP[udp ?? 'none'] }],
+  };
+}
+
+const SING_BOX_UDP = {
+  none: { network: 'tcp' },
+  plain: {},
+  'over-tcp-1': { udp_over_tcp: { enabled: true, version: 1 } },
+  'over-tcp-2': { udp_over_tcp: { enabled: true, version: 2 } },
+} as const satisfies Record<Udp | 'none', object>;
+
+function udpOverTcpFlags(impl: Implementation, udp: Udp | undefined): string[] {
+  if (udp === undefined || udp === 'plain') return [];
+  if (impl === 'podsocks' && udp === 'over-tcp-2') return ['--udp-over-tcp'];
+  throw new Error(`${impl} as a client does not carry UDP ${udp}`);
 }
 
 function flagsOf(impl: Implementation, method: string): string[] {

@@ -34,10 +34,11 @@ export async function connectThrough(socksPort: number, destination: Destination
 }
 
 function connectRequest({ host, port }: Destination): Buffer {
-  return Buffer.from([5, 1, 0, ...address(host), port >> 8, port & 0xff]);
+  return Buffer.from([5, 1, 0, ...socks5Address(host), port >> 8, port & 0xff]);
 }
 
-function address(host: string): number[] {
+/** ATYP and address. */
+export function socks5Address(host: string): number[] {
   switch (isIP(host)) {
     case 4:
       return [1, ...host.split('.').map(Number)];

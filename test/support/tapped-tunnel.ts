@@ -3,7 +3,6 @@ import { type Tunnel, tunnelThrough } from './tunnel.ts';
 import { startWireTap } from './wire-tap.ts';
 
 export interface TappedTunnel extends Tunnel {
-  readonly socksPort: number;
   /** Bytes that the client has got from the server so far. */
   received(): number;
 }
@@ -20,12 +19,11 @@ export async function startTappedTunnel(
     const client = await startClient({ impl: 'podsocks', method, password, serverPort: tap.port, settings });
     const tunnel = tunnelThrough(client.port, [client, server]);
     return {
-      use: tunnel.use,
+      ...tunnel,
       close: async () => {
         await tunnel.close();
         await tap.close();
       },
-      socksPort: client.port,
       received: tap.received,
     };
   } catch (error) {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from './connection.ts';
 import type { ProgramRun } from './program-run.ts';
-import { type Implementation, passwordFor, startClient, startServer } from './shadowsocks-ends.ts';
+import { type Implementation, passwordFor, startClient, startServer, type Udp } from './shadowsocks-ends.ts';
 import { connectThrough, type Destination } from './socks5-connect.ts';
 
 const EXCHANGE_LIMIT_MS = 30_000;
@@ -10,6 +10,8 @@ export type Connect = (destination: Destination) => Promise<Connection>;
 
 /** A Shadowsocks client and server, each of any implementation. */
 export interface Tunnel {
+  /** Of 127.0.0.1. */
+  readonly socksPort: number;
   /**
    * Runs an exchange, bounded. Its connections are destroyed afterwards, and if it fails its error tells what both ends
    * have logged.
@@ -22,13 +24,16 @@ export interface TunnelOptions {
   readonly client: Implementation;
   readonly server: Implementation;
   readonly method: string;
+  /** How it carries datagrams, if it does. */
+  readonly udp?: Udp;
 }
 
-export async function startTunnel({ client: clientImpl, server: serverImpl, method }: TunnelOptions): Promise<Tunnel> {
+export async function startTunnel(options: TunnelOptions): Promise<Tunnel> {
+  const { client: clientImpl, server: serverImpl, method, udp } = options;
   const password = passwordFor(method);
-  const server = await startServer({ impl: serverImpl, method, password });
+  const server = await startServer({ impl: serverImpl, method, password, udp });
   try {
-    const client = await startClient({ impl: clientImpl, method, password, serverPort: server.port });
+    const client = await startClient({ impl: clientImpl, method, password, serverPort: server.port, udp });
     return tunnelThrough(client.port, [client, server]);
   } catch (error) {
     await server.stop();
@@ -39,6 +44,7 @@ export async function startTunnel({ client: clientImpl, server: serverImpl, meth
 /** The tunnel that begins at a SOCKS port; closing it stops the ends. */
 export function tunnelThrough(socksPort: number, ends: readonly ProgramRun[]): Tunnel {
   return {
+    socksPort,
     async use(exchange) {
       const connections: Connection[] = [];
       const connect: Connect = async destination => {

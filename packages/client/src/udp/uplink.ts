@@ -31,7 +31,8 @@ export class Waiting {
   add(target: Target, data: Uint8Array, at: number, length: number): boolean {
     if (this.#bytes + length > MAX_WAITING_BYTES || this.#held.length >= MAX_WAITING) return false;
     this.#bytes += length;
-    this.#held.push({ target, data: data.slice(at, at + length) });
+    // The slice() of a Buffer would be a view.
+    this.#held.push({ target, data: new Uint8Array(data.subarray(at, at + length)) });
     return true;
   }
 

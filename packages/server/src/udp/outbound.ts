@@ -71,7 +71,7 @@ export class Outbound {
       this.#options.dropped('busy');
       return;
     }
-    const copy = data.slice(at, at + length);
+    const copy = new Uint8Array(data.subarray(at, at + length)); // the slice() of a Buffer would be a view
     this.#waitingBytes += length;
     void found.then(address => {
       this.#waitingBytes -= length;

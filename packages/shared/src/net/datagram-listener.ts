@@ -4,13 +4,13 @@ import { DatagramSocket, type Origin } from './datagram-socket.ts';
 import { listenError } from './listen-error.ts';
 
 /** A burst of so much may come while the process does something else; the system may give less. */
-const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
+const RECEIVE_BUFFER_BYTES = 2 * 1024 * 1024;
 
 /**
  * Sockets of one port, where the system shares one out (see {@link DatagramListenerOptions.sharePort}). It gives each sender
  * one of them, so one that floods fills one buffer, and the event loop reads from all of them in turn: the others go on.
  */
-const SOCKETS_PER_PORT = 4;
+const SOCKETS_PER_PORT = 16;
 
 export interface DatagramListenerOptions {
   /** Whether sockets can share a port: Node.js 22.12 or later. */
