@@ -1,10 +1,10 @@
-/** Compiles src/aead.c with the machine's C compiler. */
+/** Compiles the C files of src with the machine's C compiler. */
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const SOURCE = fileURLToPath(new URL('src/aead.c', import.meta.url));
+const SOURCES = ['aead.c', 'hkdf.c'].map(name => fileURLToPath(new URL(`src/${name}`, import.meta.url)));
 const HEADERS = dirname(createRequire(import.meta.url).resolve('node-api-headers/include/node_api.h'));
 
 /** What makes a fault in the addon end the process. Some distributions define _FORTIFY_SOURCE themselves: undefined first. */
@@ -37,6 +37,8 @@ export function compile(output, flags = HARDENING) {
       : 'there is no C compiler (cc, gcc or clang); install one, or set CC';
   }
   const args = ['-std=c11', '-O2', '-Wall', '-Wextra', '-fvisibility=hidden', ...link, ...flags, '-I', HEADERS];
-  const { status, signal, stderr, error } = spawnSync(compiler, [...args, '-o', output, SOURCE], { encoding: 'utf8' });
+  const { status, signal, stderr, error } = spawnSync(compiler, [...args, '-o', output, ...SOURCES], {
+    encoding: 'utf8',
+  });
   return status === 0 ? undefined : `${compiler} failed: ${error?.message ?? (stderr.trim() || signal || status)}`;
 }

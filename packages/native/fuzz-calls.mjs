@@ -3,7 +3,7 @@
  *
  *   node --expose-gc fuzz-calls.mjs addon seconds seed
  */
-import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto';
 import { createRequire } from 'node:module';
 
 const TAG_BYTES = 16;
@@ -105,12 +105,15 @@ class Model {
   #nonce = Buffer.alloc(12);
   #aead;
   #key;
+  #saltBytes;
   #handle;
 
   constructor(native, random) {
     this.#aead = random.pick(Object.keys(KEY_BYTES));
     this.#key = random.bytes(KEY_BYTES[this.#aead]);
-    this.#handle = native.create(this.#aead, this.#key);
+    const salted = random.below(2) === 0;
+    this.#saltBytes = salted ? this.#key.length : 0;
+    this.#handle = native[salted ? 'createSalted' : 'create'](this.#aead, this.#key);
   }
 
   /** @returns under what the call is to be counted. */
@@ -124,13 +127,14 @@ class Model {
   }
 
   #operate(native, random, direction) {
-    const [outTag, inTag] = direction === 'seal' ? [TAG_BYTES, 0] : [0, TAG_BYTES];
+    const around = this.#saltBytes + TAG_BYTES;
+    const [outAround, inAround] = direction === 'seal' ? [around, 0] : [0, around];
     const out = view(random);
     const input = random.below(4) === 0 ? alias(random, out) : view(random);
     const [outLength, inLength] = [lengthOf(out), lengthOf(input)];
     const outAt = random.pick([0, -0, random.below(outLength + 1)]);
     const inAt = random.pick([0, random.below(inLength + 1)]);
-    const room = Math.max(0, Math.min(outLength - outAt - outTag, inLength - inAt - inTag));
+    const room = Math.max(0, Math.min(outLength - outAt - outAround, inLength - inAt - inAround));
     const length = random.pick([room, random.below(room + 1), random.below(room + 1), room + random.below(3)]);
     const args = [out, outAt, input, inAt, length];
     if (random.below(5) === 0) {
@@ -144,22 +148,25 @@ class Model {
       args[0] === out &&
       args[2] === input &&
       args[4] === length &&
-      isSize(args[1], outLength - length - outTag) &&
-      isSize(args[3], inLength - length - inTag) &&
-      !overlap(out, args[1], length + outTag, input, args[3], length + inTag);
+      isSize(args[1], outLength - length - outAround) &&
+      isSize(args[3], inLength - length - inAround) &&
+      !overlap(out, args[1], length + outAround, input, args[3], length + inAround);
     if (good && direction === 'open' && random.below(3) > 0) {
-      input.set(this.#sealed(random.bytes(length)), args[3]);
-      if (random.below(4) === 0) input[args[3] + random.below(length + TAG_BYTES)] ^= 1 << random.below(8);
+      input.set(this.#sealed(random.bytes(this.#saltBytes), random.bytes(length)), args[3]);
+      if (random.below(4) === 0) input[args[3] + random.below(length + around)] ^= 1 << random.below(8);
     }
     let expected; // undefined where a tag does not match
     if (good) {
-      const end = args[3] + length + inTag;
+      const end = args[3] + length + inAround;
       const region = end === 0 ? new Uint8Array(0) : input.subarray(args[3], end); // a detached one has no subarray
-      expected = direction === 'seal' ? this.#sealed(region) : this.#opened(region);
+      expected =
+        direction === 'seal'
+          ? this.#sealed(out.subarray(args[1], args[1] + this.#saltBytes), region)
+          : this.#opened(region);
     }
     const [outMemory, inMemory] = [wholeMemory(out), wholeMemory(input)];
     const [expectedOut, expectedIn] = [Uint8Array.from(outMemory), Uint8Array.from(inMemory)];
-    if (good && length + outTag > 0) {
+    if (good && length + outAround > 0) {
       expectedOut.set(expected ?? new Uint8Array(length), out.byteOffset + args[1]);
       if (memoryOf(input) === memoryOf(out)) expectedIn.set(expectedOut);
     }
@@ -177,7 +184,7 @@ class Model {
   #setNonce(native, random) {
     const overflowing = Uint8Array.from({ length: 12 }, (_, at) => (at < random.below(13) ? 0xff : random.below(256)));
     const nonce = random.pick([overflowing, random.bytes(12), view(random), random.pick(NO_VIEWS)]);
-    const good = !this.closed && isBytes(nonce) && lengthOf(nonce) === 12;
+    const good = !this.closed && this.#saltBytes === 0 && isBytes(nonce) && lengthOf(nonce) === 12;
     attempt(() => native.setNonce(this.#handle, nonce), good);
     if (good) this.#nonce.set(nonce);
     return good ? 'others' : 'refused';
@@ -205,19 +212,21 @@ class Model {
     ]);
     const key = random.pick([view(random), random.pick(NO_VIEWS)]);
     const good = isBytes(key) && typeof aead === 'string' && lengthOf(key) === KEY_BYTES[aead];
-    attempt(() => native.create(aead, key), good);
+    attempt(() => native[random.pick(['create', 'createSalted'])](aead, key), good);
     return 'refused';
   }
 
-  #sealed(plain) {
-    const cipher = createCipheriv(this.#aead, this.#key, this.#nonce, { authTagLength: TAG_BYTES });
-    return Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+  /** With the salt before it. */
+  #sealed(salt, plain) {
+    const cipher = createCipheriv(this.#aead, this.#keyFor(salt), this.#nonce, { authTagLength: TAG_BYTES });
+    return Buffer.concat([salt, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
   }
 
   #opened(sealed) {
-    const decipher = createDecipheriv(this.#aead, this.#key, this.#nonce, { authTagLength: TAG_BYTES });
+    const key = this.#keyFor(sealed.subarray(0, this.#saltBytes));
+    const decipher = createDecipheriv(this.#aead, key, this.#nonce, { authTagLength: TAG_BYTES });
     decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
-    const plain = decipher.update(sealed.subarray(0, -TAG_BYTES));
+    const plain = decipher.update(sealed.subarray(this.#saltBytes, -TAG_BYTES));
     try {
       decipher.final();
       return plain;
@@ -226,7 +235,13 @@ class Model {
     }
   }
 
+  #keyFor(salt) {
+    if (this.#saltBytes === 0) return this.#key;
+    return Buffer.from(hkdfSync('sha1', this.#key, salt, 'ss-subkey', this.#key.length));
+  }
+
   #countUp() {
+    if (this.#saltBytes > 0) return;
     for (let at = 0; at < 12; at++) {
       this.#nonce[at] = (this.#nonce[at] + 1) & 0xff;
       if (this.#nonce[at] !== 0) return;

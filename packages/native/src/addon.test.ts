@@ -1,11 +1,11 @@
-import { createCipheriv, createHash, randomBytes } from 'node:crypto';
+import { createCipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Addon, loadAddon, type NativeContext, tested } from './addon.ts';
+import { type Addon, loadAddon, type NativeContext, type NativeSaltedAead, tested } from './addon.ts';
 
 const loaded = loadAddon();
 
@@ -16,7 +16,8 @@ it('is built here', context => {
 });
 
 if ('addon' in loaded) {
-  const { AeadContext } = loaded.addon;
+  const { AeadContext, SaltedAead } = loaded.addon;
+  const KINDS = { AeadContext, SaltedAead };
   const MODULE = fileURLToPath(new URL('../build/aead.node', import.meta.url));
   const KEY_BYTES = { 'aes-128-gcm': 16, 'aes-192-gcm': 24, 'aes-256-gcm': 32, 'chacha20-poly1305': 32 };
 
@@ -54,13 +55,54 @@ if ('addon' in loaded) {
       }
     });
 
+    it('seals salted messages as node:crypto does under the subkey of HKDF, and leaves the salts', () => {
+      const key = randomBytes(keyBytes);
+      const salted = new SaltedAead(aead, key);
+      fc.assert(
+        fc.property(
+          fc.uint8Array({ maxLength: 5000 }),
+          fc.uint8Array({ minLength: keyBytes, maxLength: keyBytes }),
+          (plain, salt) => {
+            const out = new Uint8Array(keyBytes + plain.length + 16);
+            out.set(salt);
+            salted.seal(out, 0, plain, 0, plain.length);
+            const subkey = Buffer.from(hkdfSync('sha1', key, salt, 'ss-subkey', keyBytes));
+            const cipher = createCipheriv(aead as 'aes-256-gcm', subkey, new Uint8Array(12), { authTagLength: 16 });
+            const expected = Buffer.concat([salt, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+            expect(expected.equals(out)).toBe(true);
+          },
+        ),
+      );
+    });
+
+    it('opens salted messages in any order and again, between others that it seals', () => {
+      const salted = new SaltedAead(aead, randomBytes(keyBytes));
+      const messages = [1, 2, 3].map(fill => {
+        const message = new Uint8Array(keyBytes + 5 + 16).fill(fill);
+        salted.seal(message, 0, new Uint8Array(5).fill(fill), 0, 5);
+        return message;
+      });
+      const opened = new Uint8Array(5);
+      for (const index of [2, 0, 1, 1]) {
+        expect(salted.open(opened, 0, messages[index]!, 0, 5)).toBe(true);
+        expect(opened).toEqual(new Uint8Array(5).fill(index + 1));
+        messages[index]![0]! ^= 1; // another salt
+        expect(salted.open(opened, 0, messages[index]!, 0, 5)).toBe(false);
+        expect(opened).toEqual(new Uint8Array(5));
+        messages[index]![0]! ^= 1;
+        salted.seal(new Uint8Array(keyBytes + 5 + 16), 0, opened, 0, 5);
+      }
+    });
+
     it('does nothing after it was closed', () => {
-      const context = new AeadContext(aead, new Uint8Array(keyBytes));
-      context.close();
-      context.close();
-      expect(() => context.seal(new Uint8Array(16), 0, new Uint8Array(0), 0, 0)).toThrow('closed');
-      expect(() => context.open(new Uint8Array(0), 0, new Uint8Array(16), 0, 0)).toThrow('closed');
-      expect(() => context.setNonce(new Uint8Array(12))).toThrow('closed');
+      for (const Kind of Object.values(KINDS)) {
+        const context = new Kind(aead, new Uint8Array(keyBytes));
+        context.close();
+        context.close();
+        expect(() => context.seal(new Uint8Array(99), 0, new Uint8Array(0), 0, 0)).toThrow('closed');
+        expect(() => context.open(new Uint8Array(0), 0, new Uint8Array(99), 0, 0)).toThrow('closed');
+        if (context instanceof AeadContext) expect(() => context.setNonce(new Uint8Array(12))).toThrow('closed');
+      }
     });
   });
 
@@ -91,10 +133,11 @@ if ('addon' in loaded) {
     ),
   );
 
-  it('throws RangeError for whatever it is called with, or works, and writes nowhere else', () => {
-    const context = new AeadContext('aes-256-gcm', new Uint8Array(32));
+  it.each(Object.entries(KINDS))('%s throws RangeError for whatever it is called with, or works', (_, Kind) => {
+    const context = new Kind('aes-256-gcm', new Uint8Array(32));
+    const methods = fc.constantFrom('seal', 'open', ...(context instanceof AeadContext ? ['setNonce'] : []));
     fc.assert(
-      fc.property(fc.constantFrom('seal', 'open', 'setNonce'), fc.array(strange, { maxLength: 6 }), (method, args) => {
+      fc.property(methods, fc.array(strange, { maxLength: 6 }), (method, args) => {
         try {
           (context[method as 'seal'] as (...any: unknown[]) => unknown)(...args);
         } catch (error) {
@@ -105,13 +148,15 @@ if ('addon' in loaded) {
     );
   });
 
-  it('checks every offset and length against both buffers', () => {
-    const SIZE = 48;
+  it.each([
+    ['AeadContext', AeadContext, 16, 48],
+    ['SaltedAead', SaltedAead, 32 + 16, 80],
+  ] as const)('%s checks every offset and length against both buffers', (_, Kind, around, SIZE) => {
     fc.assert(
-      fc.property(fc.boolean(), fc.nat(60), fc.nat(60), fc.nat(60), (seal, outAt, inAt, length) => {
-        const context = new AeadContext('chacha20-poly1305', new Uint8Array(32));
+      fc.property(fc.boolean(), fc.nat(90), fc.nat(90), fc.nat(60), (seal, outAt, inAt, length) => {
+        const context = new Kind('chacha20-poly1305', new Uint8Array(32));
         const out = new Uint8Array(SIZE);
-        const fits = outAt + length + (seal ? 16 : 0) <= SIZE && inAt + length + (seal ? 0 : 16) <= SIZE;
+        const fits = outAt + length + (seal ? around : 0) <= SIZE && inAt + length + (seal ? 0 : around) <= SIZE;
         const call = () => context[seal ? 'seal' : 'open'](out, outAt, new Uint8Array(SIZE), inAt, length);
         if (fits) expect(call()).toBe(seal ? undefined : false);
         else expect(call).toThrow(RangeError);
@@ -127,6 +172,16 @@ if ('addon' in loaded) {
     expect(() => context.seal(memory, 0, new Uint8Array(memory.buffer, 10), 0, 8)).toThrow('overlap');
     expect(() => context.seal(memory, 10, memory, 10, 8)).toThrow('overlap');
     context.seal(memory, 0, memory, 24, 8);
+  });
+
+  it('counts the salt of a message when it refuses buffers that overlap', () => {
+    const memory = new Uint8Array(100);
+    const salted = new SaltedAead('aes-128-gcm', new Uint8Array(16));
+    expect(() => salted.seal(memory, 10, memory, 17, 8)).toThrow('overlap');
+    expect(() => salted.seal(memory, 10, memory, 49, 8)).toThrow('overlap');
+    expect(() => salted.open(memory, 17, memory, 10, 8)).toThrow('overlap');
+    salted.seal(memory, 10, memory, 50, 8);
+    expect(salted.open(memory, 2, memory, 10, 8)).toBe(true);
   });
 
   it('finds no overlap with a region of no bytes', () => {
@@ -161,7 +216,7 @@ if ('addon' in loaded) {
     [[7, new Uint8Array(32)]],
     [[]],
   ])('cannot be made of %j', args => {
-    expect(() => Reflect.construct(AeadContext, args)).toThrow(RangeError);
+    for (const Kind of Object.values(KINDS)) expect(() => Reflect.construct(Kind, args)).toThrow(RangeError);
   });
 
   it('is of no use without its own object', () => {
@@ -174,6 +229,8 @@ if ('addon' in loaded) {
     expect(() => Reflect.apply(AeadContext as never, undefined, ['aes-256-gcm', new Uint8Array(32)])).toThrow();
 
     const compiled = createRequire(import.meta.url)(MODULE) as Record<string, (...any: unknown[]) => unknown>;
+    const salted = compiled.createSalted!('aes-256-gcm', new Uint8Array(32));
+    expect(() => compiled.setNonce!(salted, new Uint8Array(12))).toThrow('zero');
     for (const name of ['seal', 'open', 'setNonce', 'close']) {
       for (const foreign of [undefined, {}, context, 1]) {
         expect(() => compiled[name]!(foreign, new Uint8Array(16), 0, new Uint8Array(0), 0, 0)).toThrow(
@@ -224,35 +281,38 @@ if ('addon' in loaded) {
   });
 
   describe('the self-test', () => {
-    /** The addon with one method that does something else for some AEADs. */
-    function altered(aeads: readonly string[], method: Partial<NativeContext>): Addon {
-      const Altered = class extends AeadContext {
+    /** The addon with one method, of one of the two kinds, that does something else for some AEADs. */
+    function altered(kind: keyof Addon, aeads: readonly string[], method: Partial<NativeSaltedAead>): Addon {
+      const Kind = KINDS[kind] as Addon['AeadContext'];
+      const Altered = class extends Kind {
         constructor(aead: string, key: Uint8Array) {
           super(aead, key);
           if (aeads.includes(aead)) Object.assign(this, method);
         }
       };
-      return { AeadContext: Altered };
+      return { ...KINDS, [kind]: Altered };
     }
 
     function refuse(): never {
       throw new RangeError('OpenSSL refuses');
     }
 
-    it.each<[string, Partial<NativeContext>]>([
-      ['is refused by OpenSSL', { seal: refuse }],
-      ['is refused by OpenSSL for one direction', { open: refuse }],
-      ['seals to something else', { seal: out => void out.fill(0) }],
-      ['takes any tag', { open: out => out.fill(0) === out }],
-      ['opens nothing', { open: () => false }],
-    ])('leaves out the one AEAD that %s', (_what, method) => {
-      const outcome = tested(altered(['chacha20-poly1305'], method));
-      expect(outcome).toMatchObject({ aeads: new Set(['aes-128-gcm', 'aes-192-gcm', 'aes-256-gcm']) });
-    });
+    describe.each<keyof Addon>(['AeadContext', 'SaltedAead'])('of %s', kind => {
+      it.each<[string, Partial<NativeSaltedAead>]>([
+        ['is refused by OpenSSL', { seal: refuse }],
+        ['is refused by OpenSSL for one direction', { open: refuse }],
+        ['seals to something else', { seal: out => void out.fill(0) }],
+        ['takes any tag', { open: out => out.fill(0) === out }],
+        ['opens nothing', { open: () => false }],
+      ])('leaves out the one AEAD that %s', (_what, method) => {
+        const outcome = tested(altered(kind, ['chacha20-poly1305'], method));
+        expect(outcome).toMatchObject({ aeads: new Set(['aes-128-gcm', 'aes-192-gcm', 'aes-256-gcm']) });
+      });
 
-    it('refuses an addon that passes none', () => {
-      const outcome = tested(altered(Object.keys(KEY_BYTES), { seal: refuse }));
-      expect(outcome).toEqual({ reason: expect.stringContaining('self-tests') });
+      it('refuses an addon that passes none', () => {
+        const outcome = tested(altered(kind, Object.keys(KEY_BYTES), { seal: refuse }));
+        expect(outcome).toEqual({ reason: expect.stringContaining('self-tests') });
+      });
     });
   });
 }

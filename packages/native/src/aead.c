@@ -1,7 +1,8 @@
 /*
  * AEAD contexts for podsocks, over Node-API and the OpenSSL that the `node` binary itself carries and exports: nothing to
  * link and nothing to ship. One context keeps its EVP_CIPHER_CTX alive and only sets the nonce, which is what makes it
- * several times faster than node:crypto, where every operation makes a cipher object anew.
+ * several times faster than node:crypto, where every operation makes a cipher object anew. A context of salted messages sets
+ * the key as well, which it derives from their salts.
  *
  * The functions of OpenSSL that are used are declared here, as OpenSSL 1.1 and 3 document them: Node's own headers for
  * them would have to be downloaded.
@@ -12,6 +13,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include "hkdf.h"
 
 typedef struct evp_cipher_st EVP_CIPHER;
 typedef struct evp_cipher_ctx_st EVP_CIPHER_CTX;
@@ -59,6 +61,11 @@ static const struct primitive PRIMITIVES[] = {
 struct context {
   const struct primitive *primitive;
   bool closed;
+  /*
+   * Salted: a salt as long as the key goes before each message. The key is a master key, the message's own comes of both, and
+   * the nonce stays zero. If not, there are no salts, and the nonce counts.
+   */
+  bool salted;
   unsigned char key[MAX_KEY_BYTES];
   unsigned char nonce[NONCE_BYTES];
   /* By direction; made when first used, which for the streams of a tunnel is one of the two. */
@@ -124,8 +131,7 @@ static bool read_size(napi_env env, napi_value value, size_t most, size_t *size)
   return (double)*size == number;
 }
 
-/* (aead, key): makes a handle for the other functions to take. */
-static napi_value create(napi_env env, napi_callback_info info) {
+static napi_value create_context(napi_env env, napi_callback_info info, bool salted) {
   size_t count = 2;
   napi_value arguments[2], handle;
   if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok) return NULL;
@@ -144,6 +150,7 @@ static napi_value create(napi_env env, napi_callback_info info) {
   struct context *context = calloc(1, sizeof *context);
   if (context == NULL) return misuse(env, "out of memory");
   context->primitive = primitive;
+  context->salted = salted;
   memcpy(context->key, key.data, key.length);
   if (napi_create_external(env, context, finalize, NULL, &handle) != napi_ok) {
     forget(env, context);
@@ -153,7 +160,13 @@ static napi_value create(napi_env env, napi_callback_info info) {
   return handle;
 }
 
-/* Handles are kept in a private field of the one class of addon.ts, so none comes from elsewhere. */
+/* (aead, key): makes a handle for the other functions to take. */
+static napi_value create(napi_env env, napi_callback_info info) { return create_context(env, info, false); }
+
+/* (aead, masterKey): the same, for salted messages. */
+static napi_value create_salted(napi_env env, napi_callback_info info) { return create_context(env, info, true); }
+
+/* Handles are kept in private fields of the classes of addon.ts, so none comes from elsewhere. */
 static struct context *context_of(napi_env env, napi_value handle) {
   void *context;
   if (napi_get_value_external(env, handle, &context) != napi_ok) {
@@ -167,21 +180,32 @@ static struct context *context_of(napi_env env, napi_value handle) {
   return context;
 }
 
-/* The EVP context of a direction, with the nonce set; NULL when OpenSSL refuses, as FIPS mode does with ChaCha20. */
-static EVP_CIPHER_CTX *evp_for(napi_env env, struct context *context, int direction) {
+/*
+ * The EVP context of a direction, with the nonce set, and under a salt the key as well. NULL when OpenSSL refuses, as FIPS mode
+ * does with ChaCha20.
+ */
+static EVP_CIPHER_CTX *evp_for(napi_env env, struct context *context, int direction, const unsigned char *salt) {
+  const struct primitive *primitive = context->primitive;
   EVP_CIPHER_CTX *evp = context->evp[direction];
-  if (evp != NULL) return EVP_CipherInit_ex(evp, NULL, NULL, NULL, context->nonce, direction) == 1 ? evp : NULL;
-  evp = EVP_CIPHER_CTX_new();
-  if (evp == NULL) return NULL;
-  if (EVP_CipherInit_ex(evp, context->primitive->cipher(), NULL, context->key, context->nonce, direction) != 1) {
-    EVP_CIPHER_CTX_free(evp);
-    return NULL;
+  bool first = evp == NULL;
+  unsigned char subkey[MAX_KEY_BYTES];
+  const unsigned char *key = first ? context->key : NULL; /* NULL: as it is */
+  if (context->salted) {
+    if (!derive_subkey(subkey, context->key, salt, primitive->key_bytes)) return NULL;
+    key = subkey;
   }
-  weigh(env, EVP_WEIGHT);
+  if (first) evp = EVP_CIPHER_CTX_new();
+  const EVP_CIPHER *cipher = first ? primitive->cipher() : NULL;
+  bool ready = evp != NULL && EVP_CipherInit_ex(evp, cipher, NULL, key, context->nonce, direction) == 1;
+  if (context->salted) OPENSSL_cleanse(subkey, sizeof subkey);
+  if (first && !ready) EVP_CIPHER_CTX_free(evp); /* which takes NULL */
+  if (!ready) return NULL;
+  if (first) weigh(env, EVP_WEIGHT);
   return context->evp[direction] = evp;
 }
 
 static void count_up(struct context *context) {
+  if (context->salted) return;
   for (int at = 0; at < NONCE_BYTES; at++)
     if (++context->nonce[at] != 0) return;
 }
@@ -190,12 +214,13 @@ struct operation {
   struct context *context;
   unsigned char *out;
   const unsigned char *in;
+  const unsigned char *salt;
   size_t length;
 };
 
 /*
- * (handle, out, outAt, input, inputAt, length): reads and checks all of it. The tag is in `out` for SEAL and in `input` for
- * OPEN.
+ * (handle, out, outAt, input, inputAt, length): reads and checks all of it. The tag, and the salt if there is one, are in `out`
+ * for SEAL and in `input` for OPEN.
  */
 static bool read_operation(napi_env env, napi_callback_info info, int direction, struct operation *operation) {
   size_t count = 6, out_at, in_at;
@@ -207,8 +232,9 @@ static bool read_operation(napi_env env, napi_callback_info info, int direction,
   if (!read_view(env, arguments[1], &out)) return misuse(env, "out has to be a Uint8Array"), false;
   if (!read_view(env, arguments[3], &in)) return misuse(env, "input has to be a Uint8Array"), false;
   if (!read_size(env, arguments[5], MAX_LENGTH, &operation->length)) return misuse(env, "length is no size"), false;
-  size_t out_length = operation->length + (direction == SEAL ? TAG_BYTES : 0);
-  size_t in_length = operation->length + (direction == SEAL ? 0 : TAG_BYTES);
+  size_t salt_length = operation->context->salted ? operation->context->primitive->key_bytes : 0;
+  size_t out_length = operation->length + (direction == SEAL ? salt_length + TAG_BYTES : 0);
+  size_t in_length = operation->length + (direction == SEAL ? 0 : salt_length + TAG_BYTES);
   if (!read_size(env, arguments[2], out.length, &out_at) || out.length - out_at < out_length)
     return misuse(env, "outAt and length go beyond out"), false;
   if (!read_size(env, arguments[4], in.length, &in_at) || in.length - in_at < in_length)
@@ -217,13 +243,20 @@ static bool read_operation(napi_env env, napi_callback_info info, int direction,
   operation->in = in.data + in_at;
   if (overlap(operation->out, out_length, operation->in, in_length))
     return misuse(env, "out and input overlap"), false;
+  if (direction == SEAL) {
+    operation->salt = operation->out;
+    operation->out += salt_length;
+  } else {
+    operation->salt = operation->in;
+    operation->in += salt_length;
+  }
   return true;
 }
 
 static napi_value seal(napi_env env, napi_callback_info info) {
   struct operation operation;
   if (!read_operation(env, info, SEAL, &operation)) return NULL;
-  EVP_CIPHER_CTX *evp = evp_for(env, operation.context, SEAL);
+  EVP_CIPHER_CTX *evp = evp_for(env, operation.context, SEAL, operation.salt);
   int written = 0, rest = 0;
   unsigned char nothing[TAG_BYTES];
   bool sealed = evp != NULL &&
@@ -232,9 +265,9 @@ static napi_value seal(napi_env env, napi_callback_info info) {
                 EVP_CipherFinal_ex(evp, nothing, &rest) == 1 &&
                 EVP_CIPHER_CTX_ctrl(evp, CTRL_GET_TAG, TAG_BYTES, operation.out + operation.length) == 1;
   if (!sealed) {
-    /* The nonce may have been used: the context must not seal anything else under it. */
     OPENSSL_cleanse(operation.out, operation.length + TAG_BYTES);
-    forget(env, operation.context);
+    /* The nonce may have been used: the context must not seal anything else under it. With the next salt it may. */
+    if (!operation.context->salted) forget(env, operation.context);
     ERR_clear_error();
     return misuse(env, "OpenSSL refuses to seal");
   }
@@ -245,7 +278,7 @@ static napi_value seal(napi_env env, napi_callback_info info) {
 static napi_value open_(napi_env env, napi_callback_info info) {
   struct operation operation;
   if (!read_operation(env, info, OPEN, &operation)) return NULL;
-  EVP_CIPHER_CTX *evp = evp_for(env, operation.context, OPEN);
+  EVP_CIPHER_CTX *evp = evp_for(env, operation.context, OPEN, operation.salt);
   int written = 0, rest = 0;
   unsigned char nothing[TAG_BYTES], tag[TAG_BYTES];
   memcpy(tag, operation.in + operation.length, TAG_BYTES);
@@ -278,6 +311,7 @@ static napi_value set_nonce(napi_env env, napi_callback_info info) {
   if (context == NULL) return NULL;
   if (!read_view(env, arguments[1], &nonce) || nonce.length != NONCE_BYTES)
     return misuse(env, "the nonce has to be a Uint8Array of 12 bytes");
+  if (context->salted) return misuse(env, "the nonce of salted messages is zero");
   memcpy(context->nonce, nonce.data, NONCE_BYTES);
   return NULL;
 }
@@ -296,6 +330,7 @@ static napi_value close_(napi_env env, napi_callback_info info) {
 NAPI_MODULE_INIT() {
   const napi_property_descriptor functions[] = {
       {"create", NULL, create, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"createSalted", NULL, create_salted, NULL, NULL, NULL, napi_enumerable, NULL},
       {"seal", NULL, seal, NULL, NULL, NULL, napi_enumerable, NULL},
       {"open", NULL, open_, NULL, NULL, NULL, napi_enumerable, NULL},
       {"setNonce", NULL, set_nonce, NULL, NULL, NULL, napi_enumerable, NULL},

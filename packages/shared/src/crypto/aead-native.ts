@@ -1,4 +1,4 @@
-import { loadAddon } from '@podsocks/native/addon';
+import { type Addon, loadAddon } from '@podsocks/native/addon';
 import type { AeadBackend } from './aead.ts';
 
 let loaded: ReturnType<typeof loadAddon> | undefined;
@@ -15,16 +15,19 @@ export function nativeAbsence(): string | undefined {
   return 'reason' in outcome ? outcome.reason : undefined;
 }
 
-/** The addon of packages/native, whose contexts are what the contract asks for. It has no XChaCha20. */
+/** The addon of packages/native, whose classes are what the contracts ask for. It has no XChaCha20. */
 export const nativeBackend: AeadBackend = {
   name: 'native',
   supports(aead) {
     const outcome = load();
     return 'aeads' in outcome && outcome.aeads.has(aead);
   },
-  create(aead, key) {
-    const outcome = load();
-    if ('reason' in outcome) throw new TypeError(`there is no native addon: ${outcome.reason}`);
-    return new outcome.addon.AeadContext(aead, key);
-  },
+  create: (aead, key) => new (addon().AeadContext)(aead, key),
+  createSalted: (aead, masterKey) => new (addon().SaltedAead)(aead, masterKey),
 };
+
+function addon(): Addon {
+  const outcome = load();
+  if ('reason' in outcome) throw new TypeError(`there is no native addon: ${outcome.reason}`);
+  return outcome.addon;
+}

@@ -1,6 +1,7 @@
 import { gcm } from '@noble/ciphers/aes.js';
 import { chacha20poly1305, xchacha20poly1305 } from '@noble/ciphers/chacha.js';
 import type { AeadBackend, AeadContext } from './aead.ts';
+import { ContextPerMessage } from './aead-salted.ts';
 import { type Aead, TAG_BYTES } from './methods.ts';
 import { incrementNonce } from './nonce.ts';
 
@@ -26,6 +27,7 @@ export const nobleBackend: AeadBackend = {
   name: 'noble',
   supports: () => true,
   create: (aead, key) => new NobleAeadContext(aead, key),
+  createSalted: (aead, masterKey) => new ContextPerMessage(nobleBackend, aead, masterKey),
 };
 
 class NobleAeadContext implements AeadContext {

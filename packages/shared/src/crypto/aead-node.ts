@@ -7,6 +7,7 @@ import {
   type KeyObject,
 } from 'node:crypto';
 import type { AeadBackend, AeadContext } from './aead.ts';
+import { ContextPerMessage } from './aead-salted.ts';
 import { type Aead, TAG_BYTES } from './methods.ts';
 
 const OPTIONS = { authTagLength: TAG_BYTES };
@@ -26,6 +27,7 @@ export const nodeBackend: AeadBackend = {
   name: 'node',
   supports: aead => getCipherInfo(aead) !== undefined,
   create: (aead, key) => new NodeAeadContext(aead, key),
+  createSalted: (aead, masterKey) => new ContextPerMessage(nodeBackend, aead, masterKey),
 };
 
 class NodeAeadContext implements AeadContext {

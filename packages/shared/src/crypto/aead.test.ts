@@ -6,6 +6,7 @@ import { nativeAbsence, nativeBackend } from './aead-native.ts';
 import { nobleBackend } from './aead-noble.ts';
 import { nodeBackend } from './aead-node.ts';
 import { BACKENDS, backendFor, describeBackend } from './backends.ts';
+import { sip004Subkey } from './key-derivation.ts';
 import { type Aead, METHODS, methodNamed, TAG_BYTES } from './methods.ts';
 import { incrementNonce } from './nonce.ts';
 
@@ -87,6 +88,61 @@ describe.each(AEADS)('$aead', ({ aead, keyBytes }) => {
       altered[bit >> 3]! ^= 1 << (bit & 7);
       expect(backend.create(aead, key).open(new Uint8Array(4), 0, altered, 0, 4)).toBe(false);
     }
+  });
+});
+
+/** A salted message that stands inside a buffer, as if it were one that is used again. */
+function sealSalted(backend: AeadBackend, aead: Aead, key: Uint8Array, salt: Uint8Array, plain: Uint8Array) {
+  const input = Uint8Array.of(GUARD, GUARD, ...plain, GUARD);
+  const out = new Uint8Array(3 + salt.length + plain.length + TAG_BYTES + 3).fill(GUARD);
+  out.set(salt, 3);
+  backend.createSalted(aead, key).seal(out, 3, input, 2, plain.length);
+  return out;
+}
+
+describe.each(AEADS)('salted messages of $aead', ({ aead, keyBytes }) => {
+  const backends = BACKENDS.filter(backend => backend.supports(aead));
+  const secret = fc.uint8Array({ minLength: keyBytes, maxLength: keyBytes });
+
+  it('are, under every backend, the salt and what its subkey makes of the rest', () => {
+    fc.assert(
+      fc.property(secret, secret, fc.uint8Array({ maxLength: 300 }), (key, salt, plain) => {
+        const expected = new Uint8Array(3 + keyBytes + plain.length + TAG_BYTES + 3).fill(GUARD);
+        expected.set(salt, 3);
+        const subkey = sip004Subkey(key, salt);
+        nobleBackend.create(aead, subkey).seal(expected, 3 + keyBytes, plain, 0, plain.length);
+        for (const backend of backends) expect(sealSalted(backend, aead, key, salt, plain)).toEqual(expected);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it.each(backends)('are opened in any order, and again, with a key that is a copy, under $name', backend => {
+    const key = new Uint8Array(keyBytes).fill(7);
+    const plain = Uint8Array.of(1, 2, 3);
+    const messages = [1, 2, 3].map(fill =>
+      sealSalted(backend, aead, key, new Uint8Array(keyBytes).fill(fill), plain.subarray(0, fill)),
+    );
+    const opener = backend.createSalted(aead, key);
+    key.fill(0);
+    for (const index of [2, 0, 1, 0, 0]) {
+      const opened = new Uint8Array(1 + index + 1 + 1).fill(GUARD);
+      expect(opener.open(opened, 1, messages[index]!, 3, index + 1)).toBe(true);
+      expect(opened).toEqual(Uint8Array.of(GUARD, ...plain.subarray(0, index + 1), GUARD));
+    }
+    opener.close();
+  });
+
+  it.each(backends)('are refused with any bit flipped, those of the salt too, under $name', backend => {
+    const key = new Uint8Array(keyBytes).fill(9);
+    const sealed = sealSalted(backend, aead, key, new Uint8Array(keyBytes).fill(1), Uint8Array.of(1, 2, 3, 4));
+    const opener = backend.createSalted(aead, key);
+    for (let bit = 3 * 8; bit < (sealed.length - 3) * 8; bit++) {
+      const altered = Uint8Array.from(sealed);
+      altered[bit >> 3]! ^= 1 << (bit & 7);
+      expect(opener.open(new Uint8Array(4), 0, altered, 3, 4)).toBe(false);
+    }
+    expect(opener.open(new Uint8Array(4), 0, sealed, 3, 4)).toBe(true);
   });
 });
 

@@ -59,8 +59,9 @@ export function timedReplayFilter(saltBytes: number, monotonicMs: () => number, 
         current = new SaltSet(saltBytes, SIP022_CAPACITY, seed);
         turnAt = now + SIP022_GENERATION_MS;
       }
-      if (previous.has(salt) || current.has(salt)) return 'replayed';
-      return current.add(salt) ? 'fresh' : 'full';
+      const hash = hashOf(salt, 0, saltBytes, seed);
+      if (previous.has(salt, hash) || current.has(salt, hash)) return 'replayed';
+      return current.add(salt, hash) ? 'fresh' : 'full';
     },
   };
 }
@@ -75,11 +76,12 @@ export function countedReplayFilter(saltBytes: number, seed: number): ReplayFilt
   let previous = new SaltSet(saltBytes, SIP004_CAPACITY, seed);
   return {
     add(salt) {
-      if (previous.has(salt) || current.has(salt)) return 'replayed';
-      if (!current.add(salt)) {
+      const hash = hashOf(salt, 0, saltBytes, seed);
+      if (previous.has(salt, hash) || current.has(salt, hash)) return 'replayed';
+      if (!current.add(salt, hash)) {
         previous = current;
         current = new SaltSet(saltBytes, SIP004_CAPACITY, seed);
-        current.add(salt);
+        current.add(salt, hash);
       }
       return 'fresh';
     },
@@ -91,7 +93,23 @@ const SIP022_CAPACITY = 2 ** 19;
 const SIP004_CAPACITY = 2 ** 16;
 const FIRST_SLOTS = 1024;
 
-/** An exact set of byte strings of one length: open addressing, at most half full, doubling up to its capacity. */
+/**
+ * Salts of honest clients are random already; the seed keeps a client from choosing ones that share a slot. By bytes, not by
+ * words: the next word could undo, whatever the seed, what a difference in the highest bit of one does.
+ */
+function hashOf(from: Uint8Array, at: number, saltBytes: number, seed: number): number {
+  let hash = seed;
+  for (let index = at; index < at + saltBytes; index++) {
+    hash = Math.imul(hash ^ from[index]!, 0x9e3779b1);
+    hash ^= hash >>> 15;
+  }
+  return hash >>> 0;
+}
+
+/**
+ * An exact set of byte strings of one length: open addressing, at most half full, doubling up to its capacity. The hash of each,
+ * by {@link hashOf} and the seed, comes with it: who asks several sets has it worked out once.
+ */
 class SaltSet {
   readonly #saltBytes: number;
   readonly #capacity: number;
@@ -108,29 +126,30 @@ class SaltSet {
     this.#salts = new Uint8Array(FIRST_SLOTS * saltBytes);
   }
 
-  has(salt: Uint8Array): boolean {
-    return this.#used[this.#find(salt, 0)] === 1;
+  has(salt: Uint8Array, hash: number): boolean {
+    return this.#used[this.#find(salt, 0, hash)] === 1;
   }
 
   /** @returns false when the set is full. The salt is known not to be in it. */
-  add(salt: Uint8Array): boolean {
+  add(salt: Uint8Array, hash: number): boolean {
     if (this.#size === this.#capacity) return false;
     if (this.#size * 2 >= this.#slots) this.#grow();
-    this.#put(salt, 0);
+    this.#put(salt, 0, hash);
     this.#size++;
     return true;
   }
 
-  #put(from: Uint8Array, at: number): void {
-    const slot = this.#find(from, at);
+  #put(from: Uint8Array, at: number, hash: number): void {
+    const slot = this.#find(from, at, hash);
     this.#used[slot] = 1;
-    this.#salts.set(from.subarray(at, at + this.#saltBytes), slot * this.#saltBytes);
+    const saltAt = slot * this.#saltBytes;
+    for (let index = 0; index < this.#saltBytes; index++) this.#salts[saltAt + index] = from[at + index]!;
   }
 
   /** The slot that holds `from[at, +saltBytes)`, or the free one where it would go. */
-  #find(from: Uint8Array, at: number): number {
+  #find(from: Uint8Array, at: number, hash: number): number {
     const mask = this.#slots - 1;
-    let slot = this.#hash(from, at) & mask;
+    let slot = hash & mask;
     while (this.#used[slot] === 1 && !this.#equals(slot * this.#saltBytes, from, at)) slot = (slot + 1) & mask;
     return slot;
   }
@@ -142,23 +161,15 @@ class SaltSet {
     return true;
   }
 
-  /** Salts of honest clients are random already; the seed keeps a client from choosing ones that share a slot. */
-  #hash(from: Uint8Array, at: number): number {
-    let hash = this.#seed;
-    for (let index = 0; index < this.#saltBytes; index++) {
-      hash = Math.imul(hash ^ from[at + index]!, 0x9e3779b1);
-      hash ^= hash >>> 15;
-    }
-    return hash >>> 0;
-  }
-
   #grow(): void {
     const { used, salts, slots } = { used: this.#used, salts: this.#salts, slots: this.#slots };
     this.#slots = slots * 2;
     this.#used = new Uint8Array(this.#slots);
     this.#salts = new Uint8Array(this.#slots * this.#saltBytes);
     for (let slot = 0; slot < slots; slot++) {
-      if (used[slot] === 1) this.#put(salts, slot * this.#saltBytes);
+      if (used[slot] !== 1) continue;
+      const at = slot * this.#saltBytes;
+      this.#put(salts, at, hashOf(salts, at, this.#saltBytes, this.#seed));
     }
   }
 }

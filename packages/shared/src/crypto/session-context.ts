@@ -1,13 +1,16 @@
-import type { AeadContext } from './aead.ts';
+import type { AeadBackend, AeadContext } from './aead.ts';
 import { MAX_KEY_BYTES, sip004Subkey, sip022Subkey } from './key-derivation.ts';
-import type { StreamServices } from './stream.ts';
+import type { Method } from './methods.ts';
 
 /** Where every subkey lies for the moment between its derivation and the context that copies it. */
 const scratch = new Uint8Array(MAX_KEY_BYTES);
 
-type Services = Pick<StreamServices, 'method' | 'backend'>;
+interface Services {
+  readonly method: Pick<Method, 'aead'>;
+  readonly backend: Pick<AeadBackend, 'create'>;
+}
 
-/** The context of one direction of a SIP004 connection; the subkey stays nowhere else. */
+/** The context of one direction of a SIP004 connection, or of one datagram; the subkey stays nowhere else. */
 export function sip004Context(services: Services, masterKey: Uint8Array, salt: Uint8Array): AeadContext {
   return contextOf(services, sip004Subkey(masterKey, salt, scratch));
 }

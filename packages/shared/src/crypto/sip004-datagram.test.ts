@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { targetOf } from '../wire/address.ts';
+import { choicesFor } from './backend-fixtures.ts';
 import { CLIENT, endsOf, openAtClient, openAtServer, sealOne, servicesFor } from './datagram-fixtures.ts';
 import { clientDatagrams } from './datagrams.ts';
 import { methodNamed } from './methods.ts';
@@ -29,6 +30,17 @@ describe('SIP004 datagrams', () => {
       return session;
     });
     expect(sessions[0]).not.toBe(sessions[1]);
+  });
+
+  it.each(choicesFor(CASE.method))('go on in the other sessions of a user when one is closed, under %s', choice => {
+    const { client, server } = endsOf({ ...CASE, choice });
+    const at = (port: number) =>
+      openAtServer(server, sealOne(client, TARGET, PAYLOAD), { ...CLIENT, port }).opened.commit();
+    const [closed, other] = [at(1), at(2)];
+    closed.close();
+    expect(openAtClient(client, sealOne(other, TARGET, PAYLOAD)).payload).toEqual(PAYLOAD);
+    expect(at(2)).toBe(other);
+    expect(at(1)).not.toBe(closed);
   });
 
   it('tell the keyring who it was when they are committed', () => {

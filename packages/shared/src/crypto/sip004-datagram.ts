@@ -1,6 +1,7 @@
 import { buffers } from '../runtime/buffer-pool.ts';
 import { PodsocksError } from '../runtime/errors.ts';
 import { ADDRESS_MAX_BYTES, decodeAddress, encodeAddress, type Target } from '../wire/address.ts';
+import type { SaltedAead } from './aead.ts';
 import {
   type ClientSession,
   type DatagramSealer,
@@ -8,14 +9,12 @@ import {
   datagramTooLong,
   type Endpoint,
   MAX_DATAGRAM_BYTES,
-  type OpenedDatagram,
   type OpenedReply,
   type OpenedRequest,
   type RelaySession,
   type ServerDatagrams,
 } from './datagram.ts';
 import { TAG_BYTES } from './methods.ts';
-import { sip004Context } from './session-context.ts';
 import type { Keyring, User } from './stream.ts';
 
 /*
@@ -31,11 +30,11 @@ import type { Keyring, User } from './stream.ts';
 
 class Sip004DatagramSealer implements DatagramSealer {
   readonly #services: DatagramServices;
-  readonly #key: Uint8Array;
+  readonly #aead: SaltedAead;
 
-  constructor(services: DatagramServices, key: Uint8Array) {
+  constructor(services: DatagramServices, aead: SaltedAead) {
     this.#services = services;
-    this.#key = key;
+    this.#aead = aead;
   }
 
   sealedLength(length: number): number {
@@ -54,9 +53,7 @@ class Sip004DatagramSealer implements DatagramSealer {
       const salt = random(method.keyBytes);
       replays.add(salt); // so that our own bytes cannot be reflected to us
       out.set(salt, outAt);
-      const aead = sip004Context(this.#services, this.#key, salt);
-      aead.seal(out, outAt + salt.length, plain, 0, payloadAt + length);
-      aead.close();
+      this.#aead.seal(out, outAt, plain, 0, payloadAt + length);
       return sealedLength;
     } finally {
       buffers.give(plain);
@@ -66,17 +63,26 @@ class Sip004DatagramSealer implements DatagramSealer {
   close(): void {}
 }
 
+/** What is known of a user. It goes with the user: nothing tells when there is no more need of it. */
+interface Known {
+  /** For both directions of all sessions. */
+  readonly aead: SaltedAead;
+  /** By the client's address. */
+  readonly sessions: Map<string, Sip004RelaySession>;
+}
+
 /** All clients of one port, each known by its address and its user. */
 export class Sip004ServerDatagrams implements ServerDatagrams {
   readonly #services: DatagramServices;
   readonly #keyring: Keyring;
-  readonly #sessions = new WeakMap<User, Map<string, Sip004RelaySession>>();
+  readonly #users = new WeakMap<User, Known>();
 
   constructor(services: DatagramServices, keyring: Keyring) {
     this.#services = services;
     this.#keyring = keyring;
   }
 
+  /** Tries the keys in turn. */
   open(
     out: Uint8Array,
     outAt: number,
@@ -85,32 +91,44 @@ export class Sip004ServerDatagrams implements ServerDatagrams {
     length: number,
     from: Endpoint,
   ): OpenedRequest {
-    const { salt, user, opened } = openWithOne(
-      this.#services,
-      this.#keyring.candidates(from.address),
-      out,
-      outAt,
-      input,
-      inputAt,
-      length,
-    );
-    const client = `${from.address}|${from.port}`;
-    return {
-      ...opened,
-      user,
-      session: this.#sessions.get(user)?.get(client),
-      commit: () => {
-        addFresh(this.#services, salt);
-        this.#keyring.matched(from.address, user);
-        return this.#sessions.get(user)?.get(client) ?? this.#begin(user, client);
-      },
-    };
+    const plainLength = plainLengthOf(this.#services, length);
+    for (const user of this.#keyring.candidates(from.address)) {
+      const { aead, sessions } = this.#known(user);
+      if (!aead.open(out, outAt, input, inputAt, plainLength)) continue;
+      const salt = saltOf(this.#services, input, inputAt);
+      const { target, payloadAt, payloadLength } = readAddress(out, outAt, outAt + plainLength);
+      const client = `${from.address}|${from.port}`;
+      // Each by name: to spread an object costs 1.3 µs on Node 20, more than to open the packet.
+      return {
+        target,
+        payloadAt,
+        payloadLength,
+        sessionId: undefined,
+        packetId: undefined,
+        user,
+        session: sessions.get(client),
+        commit: () => {
+          addFresh(this.#services, salt);
+          this.#keyring.matched(from.address, user);
+          return sessions.get(client) ?? this.#begin(user, client);
+        },
+      };
+    }
+    throw notOpened();
+  }
+
+  #known(user: User): Known {
+    let known = this.#users.get(user);
+    if (known === undefined) {
+      known = { aead: saltedAead(this.#services, user.key), sessions: new Map() };
+      this.#users.set(user, known);
+    }
+    return known;
   }
 
   #begin(user: User, client: string): RelaySession {
-    const sessions = this.#sessions.get(user) ?? new Map<string, Sip004RelaySession>();
-    this.#sessions.set(user, sessions);
-    const session = new Sip004RelaySession(this.#services, user, () => {
+    const { aead, sessions } = this.#known(user);
+    const session = new Sip004RelaySession(this.#services, aead, user, () => {
       if (sessions.get(client) === session) sessions.delete(client);
     });
     sessions.set(client, session);
@@ -122,8 +140,8 @@ class Sip004RelaySession extends Sip004DatagramSealer implements RelaySession {
   readonly user: User;
   readonly #forget: () => void;
 
-  constructor(services: DatagramServices, user: User, forget: () => void) {
-    super(services, user.key);
+  constructor(services: DatagramServices, aead: SaltedAead, user: User, forget: () => void) {
+    super(services, aead);
     this.user = user;
     this.#forget = forget;
   }
@@ -135,56 +153,61 @@ class Sip004RelaySession extends Sip004DatagramSealer implements RelaySession {
 
 export class Sip004ClientSession extends Sip004DatagramSealer implements ClientSession {
   readonly #services: DatagramServices;
-  readonly #server: readonly User[];
+  readonly #aead: SaltedAead;
 
   constructor(services: DatagramServices, key: Uint8Array) {
-    super(services, key);
+    const aead = saltedAead(services, key);
+    super(services, aead);
     this.#services = services;
-    this.#server = [{ name: 'server', key }];
+    this.#aead = aead;
   }
 
   open(out: Uint8Array, outAt: number, input: Uint8Array, inputAt: number, length: number): OpenedReply {
-    const { salt, opened } = openWithOne(this.#services, this.#server, out, outAt, input, inputAt, length);
-    return { ...opened, commit: () => addFresh(this.#services, salt) };
+    const plainLength = plainLengthOf(this.#services, length);
+    if (!this.#aead.open(out, outAt, input, inputAt, plainLength)) throw notOpened();
+    const salt = saltOf(this.#services, input, inputAt);
+    const { target, payloadAt, payloadLength } = readAddress(out, outAt, outAt + plainLength);
+    return {
+      target,
+      payloadAt,
+      payloadLength,
+      sessionId: undefined,
+      packetId: undefined,
+      commit: () => addFresh(this.#services, salt),
+    };
+  }
+
+  override close(): void {
+    this.#aead.close();
   }
 }
 
-/** Tries the keys in turn, and reads ADDR with the one that opens. */
-function openWithOne(
-  services: DatagramServices,
-  candidates: Iterable<User>,
-  out: Uint8Array,
-  outAt: number,
-  input: Uint8Array,
-  inputAt: number,
-  length: number,
-): { salt: Uint8Array; user: User; opened: OpenedDatagram } {
-  const saltBytes = services.method.keyBytes;
-  const plainLength = length - saltBytes - TAG_BYTES;
-  if (plainLength <= 0) {
-    throw new PodsocksError('ERR_TRUNCATED', `a datagram of ${length} bytes is shorter than its headers`);
-  }
-  const salt = new Uint8Array(input.subarray(inputAt, inputAt + saltBytes)); // a copy; Buffer.slice would be a view
-  for (const user of candidates) {
-    const aead = sip004Context(services, user.key, salt);
-    const authentic = aead.open(out, outAt, input, inputAt + saltBytes, plainLength);
-    aead.close();
-    if (authentic) return { salt, user, opened: readAddress(out, outAt, outAt + plainLength) };
-  }
-  throw new PodsocksError('ERR_AUTHENTICATION', 'no key opens the packet: wrong password, wrong method, or a probe');
+function saltedAead({ method, backend }: DatagramServices, masterKey: Uint8Array): SaltedAead {
+  return backend.createSalted(method.aead, masterKey);
 }
 
-function readAddress(input: Uint8Array, at: number, end: number): OpenedDatagram {
+function plainLengthOf({ method }: DatagramServices, length: number): number {
+  const plainLength = length - method.keyBytes - TAG_BYTES;
+  if (plainLength > 0) return plainLength;
+  throw new PodsocksError('ERR_TRUNCATED', `a datagram of ${length} bytes is shorter than its headers`);
+}
+
+/** A copy, by hand: for so few bytes, to make a view and copy from that takes several times as long. */
+function saltOf({ method }: DatagramServices, input: Uint8Array, at: number): Uint8Array {
+  const salt = new Uint8Array(method.keyBytes);
+  for (let index = 0; index < salt.length; index++) salt[index] = input[at + index]!;
+  return salt;
+}
+
+function notOpened(): PodsocksError {
+  return new PodsocksError('ERR_AUTHENTICATION', 'no key opens the packet: wrong password, wrong method, or a probe');
+}
+
+function readAddress(input: Uint8Array, at: number, end: number) {
   const address = decodeAddress(input, at, end);
   if (address === undefined) throw new PodsocksError('ERR_HEADER', 'the packet ends inside its address');
   const payloadAt = at + address.length;
-  return {
-    target: address.target,
-    payloadAt,
-    payloadLength: end - payloadAt,
-    sessionId: undefined,
-    packetId: undefined,
-  };
+  return { target: address.target, payloadAt, payloadLength: end - payloadAt };
 }
 
 /** Asked after authentication, never earlier: before that, anyone could fill the filter. */

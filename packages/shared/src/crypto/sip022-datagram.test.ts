@@ -154,7 +154,126 @@ describe.each(CASES)('a server of $name', testCase => {
   });
 });
 
+describe.each(CASES)('a session of $name that the server has closed', testCase => {
+  /** A server that has taken these packets at `ms`, and closed their session. */
+  function closedAfter(ids: readonly number[], ms = 0) {
+    const { server, serverServices } = endsOf(testCase);
+    serverServices.ms = ms;
+    const packets = ids.map(id => numbered(testCase, id));
+    const sessions = packets.map(packet => openAtServer(server, packet).opened.commit());
+    sessions[0]!.close();
+    return { server, services: serverServices, packets, session: sessions[0]! };
+  }
+
+  it('still refuses the packets that were taken, and takes those that were not', () => {
+    const { server, services, packets, session } = closedAfter([0, 1, 5]);
+    services.ms = SESSION_MEMORY_MS - 1;
+    for (const packet of packets) expect(() => openAtServer(server, packet)).toThrow(code('ERR_REPLAY'));
+    const { opened } = openAtServer(server, numbered(testCase, 3));
+    expect(opened.session).toBeUndefined();
+    expect(opened.commit()).not.toBe(session);
+  });
+
+  it('refuses them also after it has begun again, and after it was closed again', () => {
+    const { server, services, packets } = closedAfter([0, 1, 5]);
+    for (let turn = 0; turn < 3; turn++) {
+      services.ms += SESSION_MEMORY_MS - 1;
+      const next = numbered(testCase, 10 + turn);
+      const again = openAtServer(server, next).opened.commit();
+      packets.push(next);
+      for (const packet of packets) expect(() => openAtServer(server, packet)).toThrow(code('ERR_REPLAY'));
+      again.close();
+      for (const packet of packets) expect(() => openAtServer(server, packet)).toThrow(code('ERR_REPLAY'));
+    }
+  });
+
+  it('refuses what had fallen behind its window', () => {
+    const { server } = closedAfter([0, 100, 6144]);
+    expect(() => openAtServer(server, numbered(testCase, 101))).toThrow(code('ERR_REPLAY'));
+    openAtServer(server, numbered(testCase, 4096)).opened.commit();
+  });
+
+  it('is asked again at the commit', () => {
+    const { server } = endsOf(testCase);
+    const packet = numbered(testCase, 0);
+    const [first, second] = [openAtServer(server, packet).opened, openAtServer(server, packet).opened];
+    first.commit().close();
+    expect(() => second.commit()).toThrow(code('ERR_REPLAY'));
+  });
+
+  it('is forgotten when its last packet is out of date', () => {
+    const { server, services, packets } = closedAfter([0, 1], 5_000);
+    services.ms = 5_000 + SESSION_MEMORY_MS - 1;
+    expect(() => openAtServer(server, packets[1]!)).toThrow(code('ERR_REPLAY'));
+    services.ms = 5_000 + SESSION_MEMORY_MS;
+    openAtServer(server, packets[1]!).opened.commit(); // its timestamp would not be taken, had that clock gone on, too
+  });
+
+  it('is not remembered when it had been silent for so long before', () => {
+    const { server, serverServices: services } = endsOf(testCase);
+    const packet = numbered(testCase, 0);
+    const session = openAtServer(server, packet).opened.commit();
+    services.ms = SESSION_MEMORY_MS;
+    session.close();
+    openAtServer(server, packet).opened.commit();
+  });
+
+  it('has no part in that of another session', () => {
+    const { server } = closedAfter([0, 1]);
+    for (const sessionId of [SESSION + 1n, 0n])
+      openAtServer(server, numbered(testCase, 0, 0, sessionId)).opened.commit();
+  });
+});
+
+describe('more sessions than can be remembered', () => {
+  const testCase = CASES.find(({ method }) => method.name === '2022-blake3-aes-128-gcm')!;
+  const MOST = 32_768;
+  const users = ['alice', 'bob'];
+  const first = (sessionId: bigint, user = 'alice', low = 0) =>
+    forge(testCase, user, { high: 0, low }, header, sessionId);
+
+  it('keep a user from beginning another, and change nothing; those that are open, or known, and other users go on', () => {
+    const { method, choice } = testCase;
+    const services = servicesFor(method, choice);
+    const server = serverDatagrams(services, keyringFor(method, users));
+    const open = openAtServer(server, first(1n)).opened.commit();
+    for (let count = 0; count < MOST; count++) {
+      openAtServer(server, first(BigInt(1000 + count)))
+        .opened.commit()
+        .close();
+    }
+    for (let turn = 0; turn < 2; turn++) {
+      const { opened } = openAtServer(server, first(7n));
+      expect(() => opened.commit()).toThrow(code('ERR_LIMIT'));
+    }
+    expect(openAtServer(server, first(1n, 'alice', 1)).opened.commit()).toBe(open);
+    for (const known of [1000n, BigInt(1000 + MOST - 1)]) {
+      expect(() => openAtServer(server, first(known))).toThrow(code('ERR_REPLAY'));
+      openAtServer(server, first(known, 'alice', 1))
+        .opened.commit()
+        .close(); // it goes on: it takes no more room
+    }
+    expect(() => openAtServer(server, first(7n)).opened.commit()).toThrow(code('ERR_LIMIT'));
+    openAtServer(server, first(7n, 'bob')).opened.commit().close();
+
+    services.ms = SESSION_MEMORY_MS;
+    openAtServer(server, first(7n)).opened.commit(); // which was not remembered as one that had begun
+  });
+});
+
 describe.each(CASES.filter(({ method }) => method.identityHeaders))('users of $name', testCase => {
+  it('have sessions of their own also when these are closed', () => {
+    const { method, choice } = testCase;
+    const server = serverDatagrams(servicesFor(method, choice), keyringFor(method, ['alice', 'bob']));
+    const [ofAlice, ofBob] = ['alice', 'bob'].map(user => forge(testCase, user, { high: 0, low: 7 }, header));
+    openAtServer(server, ofAlice!).opened.commit().close();
+    expect(() => openAtServer(server, ofAlice!)).toThrow(code('ERR_REPLAY'));
+    const { opened } = openAtServer(server, ofBob!);
+    expect(opened.commit().user.name).toBe('bob');
+    expect(() => openAtServer(server, ofBob!)).toThrow(code('ERR_REPLAY'));
+    expect(() => openAtServer(server, ofAlice!)).toThrow(code('ERR_REPLAY'));
+  });
+
   it('cannot speak in, or listen to, the session of another by naming it', () => {
     const { method, choice } = testCase;
     const server = serverDatagrams(servicesFor(method, choice), keyringFor(method, ['alice', 'bob']));
