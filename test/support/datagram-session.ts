@@ -99,7 +99,10 @@ export class DatagramSession {
     const found = () => this.answers.slice(before).find(answer => answer.payload.equals(wanted));
     for (let attempt = 0; attempt < 20 && !found(); attempt++) {
       this.send(target, wanted);
-      await expect.poll(() => found() !== undefined, { timeout: 500, interval: 2 }).toBe(true).catch(() => {});
+      await expect
+        .poll(() => found() !== undefined, { timeout: 500, interval: 2 })
+        .toBe(true)
+        .catch(() => {});
     }
     const answer = found();
     if (answer === undefined) throw new Error(`no answer; what came was ${JSON.stringify(this.refused)}`);

@@ -117,6 +117,7 @@ export async function startClient(config: ClientConfig, { log }: { log: Logger }
       endWith(control, socksReply(5, 'generalFailure'));
       return;
     }
+    control.receive = () => true; // the handshake is over, and what the client says now is of no interest
     const { address, counts } = association;
     const bound = config.udpAdvertise === undefined ? address : targetOf(config.udpAdvertise, address.port);
     control.socket.write(encodeReply(Reply.succeeded, bound));

@@ -177,7 +177,10 @@ export class SocksHandshake {
     }
     if (command !== socks5.Command.connect || !this.#offered.tcp) {
       const name = COMMAND_NAMES[version][command] ?? `command ${command}`;
-      throw this.#refusal(socksReply(version, 'commandNotSupported'), `SOCKS${version} ${name} ${this.#mend(command)}`);
+      throw this.#refusal(
+        socksReply(version, 'commandNotSupported'),
+        `SOCKS${version} ${name} ${this.#mend(version, command)}`,
+      );
     }
     if (target.port === 0) {
       throw this.#refusal(
@@ -189,9 +192,10 @@ export class SocksHandshake {
   }
 
   /** Why a command is refused, and what to do. */
-  #mend(command: number): string {
+  #mend(version: 4 | 5, command: number): string {
     if (command === socks5.Command.connect) return 'is off: ss-local was started for UDP only (-U)';
-    if (command === socks5.Command.udpAssociate) return 'is off: start ss-local, and ss-server, with -u';
+    if (version === 5 && command === socks5.Command.udpAssociate)
+      return 'is off: start ss-local, and ss-server, with -u';
     return 'is not supported: set the client to CONNECT, which is TCP';
   }
 

@@ -74,9 +74,11 @@ describe('ss-server', () => {
 
   test.each([
     [['-k', 'hunter2'], 'ss-server: -k (--password): the key of'],
-    [['-k', A, '-u'], 'ss-server: -u (--udp): UDP is not available in this version; '],
+    [['-k', A, '-u', '--mode', 'udp_only'], 'ss-server: -u (--udp) and --mode contradict each other; keep one'],
+    [['-k', A, '-U', '--workers', '2'], 'ss-server: --workers: UDP is served by one process, and there is nothing'],
+    [['-k', A, '--udp-timeout', '59'], 'ss-server: --udp-timeout: "59" is not a time in seconds that UDP can do with'],
     [['-k', A, '--acl', 'x'], 'ss-server: --acl: '],
-    [['url', '-u', '--host', 'x'], 'ss-server: -u (--udp): '],
+    [['url', '-u', '--mode', 'tcp_only', '--host', 'x'], 'ss-server: -u (--udp) and --mode contradict each other'],
     [['-l', '1080'], 'ss-server: unknown option -l; see: ss-server --help'],
     [['--server-prot', '1'], '(did you mean --server-port?)'],
     [['nonsense'], 'ss-server: too many arguments'],
@@ -99,6 +101,28 @@ describe('ss-server', () => {
     for (const secret of [A, C]) expect(out).not.toContain(secret);
   });
 
+  test.each([
+    [[], {}, 'tcp_only'],
+    [['-u'], {}, 'tcp_and_udp'],
+    [['-U'], {}, 'udp_only'],
+    [['--mode', 'tcp_and_udp'], {}, 'tcp_and_udp'],
+    [[], { SS_MODE: 'udp_only' }, 'udp_only'],
+  ])('starts, with %j and %j, in the mode %s', async (argv, env, mode) => {
+    const { code, started } = await run(['-k', A, ...argv], env);
+    expect({ code, modes: started.map(config => config.mode) }).toEqual({ code: 0, modes: [mode] });
+  });
+
+  test('--check prints what UDP would have, where it would run', async () => {
+    const { out } = await run(['--check', '-k', A, '-u', '--udp-timeout', '90', '--udp-max-associations', '7']);
+    expect(out).toMatch(/UDP associations +7\n.*UDP idle timeout +90 s\n.*mode +tcp_and_udp\n/);
+    expect((await run(['--check', '-k', A, '-U'])).out).toMatch(
+      /UDP associations +as many as open files allow\n.*UDP idle timeout +300 s\n.*mode +udp_only\n/,
+    );
+    const without = (await run(['--check', '-k', A, '--udp-timeout', '90'])).out;
+    expect(without).toMatch(/mode +tcp_only\n/);
+    expect(without).not.toContain('UDP');
+  });
+
   test('--version', async () => {
     expect(await run(['-V'])).toMatchObject({ code: 0, out: '1.2.3\n' });
   });
@@ -115,12 +139,17 @@ describe('--help', () => {
         '-s',
         '-p',
         '-b',
+        '--udp-max-associations',
+        '--udp-timeout',
         '--drain-timeout',
         '--workers',
         '-k',
         '--password-file',
         '-m',
         '-t',
+        '-u',
+        '-U',
+        '--mode',
         '-c',
         '-n',
         '--max-connections',
@@ -139,11 +168,14 @@ describe('--help', () => {
       ...[
         'SS_MAX_CONNECTIONS',
         'SS_METHOD',
+        'SS_MODE',
         'SS_PASSWORD',
         'SS_PASSWORD_FILE',
         'SS_SERVER',
         'SS_SERVER_PORT',
         'SS_TIMEOUT',
+        'SS_UDP_MAX_ASSOCIATIONS',
+        'SS_UDP_TIMEOUT',
         'SS_WORKERS',
       ],
     ]);
@@ -152,6 +184,8 @@ describe('--help', () => {
   test('lists nothing that is not parsed', async () => {
     const values: Record<string, string> = { '--method': 'aes-256-gcm', '--log-level': 'info', '--log-format': 'json' };
     values['--crypto-backend'] = 'auto';
+    values['--mode'] = 'udp_only';
+    values['--udp-timeout'] = '60';
     values['--password-file'] = join(folder, 'key');
     writeFileSync(join(folder, 'key'), 'x', { mode: 0o600 });
     values['--config'] = configFile({ method: 'aes-256-gcm' });

@@ -20,6 +20,8 @@ test('has defaults for everything but the password', () => {
       key: bytes(A),
       users: [],
       workers: 1,
+      mode: 'tcp_only',
+      udpTimeout: 300_000,
       timeout: 300_000,
       connectTimeout: 10_000,
       handshakeTimeout: 60_000,
@@ -91,6 +93,46 @@ const settings: readonly {
     file: ['timeout', 3, 3000],
     none: 300_000,
     pick: ({ config }) => config.timeout,
+  },
+  {
+    name: 'mode',
+    flag: ['udp_only', 'udp_only'],
+    env: ['SS_MODE', 'tcp_and_udp', 'tcp_and_udp'],
+    file: ['mode', 'udp_only', 'udp_only'],
+    none: 'tcp_only',
+    pick: ({ config }) => config.mode,
+  },
+  {
+    name: 'udp',
+    flag: [true, 'tcp_and_udp'],
+    env: ['SS_MODE', 'udp_only', 'udp_only'],
+    file: ['mode', 'tcp_only', 'tcp_only'],
+    none: 'tcp_only',
+    pick: ({ config }) => config.mode,
+  },
+  {
+    name: 'udpOnly',
+    flag: [true, 'udp_only'],
+    env: ['SS_MODE', 'tcp_and_udp', 'tcp_and_udp'],
+    file: ['mode', 'tcp_only', 'tcp_only'],
+    none: 'tcp_only',
+    pick: ({ config }) => config.mode,
+  },
+  {
+    name: 'udpMaxAssociations',
+    flag: ['1', 1],
+    env: ['SS_UDP_MAX_ASSOCIATIONS', '2', 2],
+    file: ['udp_max_associations', 3, 3],
+    none: undefined,
+    pick: ({ config }) => config.udpMaxAssociations,
+  },
+  {
+    name: 'udpTimeout',
+    flag: ['60', 60_000],
+    env: ['SS_UDP_TIMEOUT', '61.5', 61_500],
+    file: ['udp_timeout', 3600, 3_600_000],
+    none: 300_000,
+    pick: ({ config }) => config.udpTimeout,
   },
   {
     name: 'drainTimeout',
@@ -318,9 +360,39 @@ test.each<[Sources, string]>([
     { flags: { password: A, reusePort: true, workers: '2', serverPort: '0' } },
     '--reuse-port: each worker binds the port itself, so 0 would give each another; choose a port',
   ],
+  [{ flags: { password: A, udp: true, mode: 'udp_only' } }, '-u (--udp) and --mode contradict each other; keep one'],
+  [
+    { flags: { password: A, udpOnly: true, mode: 'tcp_only' } },
+    '-U (--udp-only) and --mode contradict each other; keep one',
+  ],
+  [{ env: { SS_PASSWORD: A, SS_MODE: 'udp' } }, 'SS_MODE: "udp" is not one of tcp_only, tcp_and_udp, udp_only'],
+  [{ flags: { password: A, udpTimeout: '59' } }, '--udp-timeout: "59" is not a time in seconds that UDP can do with'],
+  [{ file: { password: A, udp_timeout: 30 } }, 'udp_timeout: "30" is not a time in seconds that UDP can do with; give'],
+  [{ env: { SS_PASSWORD: A, SS_UDP_MAX_ASSOCIATIONS: '0' } }, 'SS_UDP_MAX_ASSOCIATIONS: "0" is not a count; give'],
+  [
+    { flags: { password: A, udpOnly: true, workers: '2' } },
+    '--workers: UDP is served by one process, and there is nothing else to do; leave it out',
+  ],
+  [{ env: { SS_PASSWORD: A, SS_WORKERS: '2', SS_MODE: 'udp_only' } }, 'SS_WORKERS: UDP is served by one process'],
+  [{ file: { password: A, workers: 2, mode: 'udp_only' } }, 'workers: UDP is served by one process'],
   [{ file: { servers: [] } }, 'servers: there is one port; use "server" and "server_port"'],
 ])('an error names place, fault and mend, never the secret: %#', (sources, expected) => {
   expect(complaint(sources)).toContain(expected);
+});
+
+test('the mode of one source may contradict that of a lower one, which it wins over', () => {
+  const mode = (sources: Sources) => load({ ...sources, env: { SS_PASSWORD: A, ...sources.env } }).config.mode;
+  expect(mode({ flags: { udp: true }, env: { SS_MODE: 'tcp_only' }, file: { mode: 'udp_only' } })).toBe('tcp_and_udp');
+  expect(mode({ flags: { mode: 'tcp_only' }, env: { SS_MODE: 'udp_only' } })).toBe('tcp_only');
+  expect(mode({ env: { SS_MODE: 'tcp_only' }, file: { mode: 'udp_only' } })).toBe('tcp_only');
+});
+
+test('workers go with TCP and UDP together', () => {
+  expect(load({ flags: { password: A, udp: true, workers: '2' } }).config).toMatchObject({
+    mode: 'tcp_and_udp',
+    workers: 2,
+  });
+  expect(load({ flags: { password: A, udpOnly: true, workers: '1' } }).config.mode).toBe('udp_only');
 });
 
 test('a backend that cannot do the method is a wrong configuration', () => {
@@ -329,8 +401,15 @@ test('a backend that cannot do the method is a wrong configuration', () => {
 });
 
 test('takes the example of shadowsocks-libev, with a warning of what belongs to ss-local', () => {
-  const file = { server: ['::1', '127.0.0.1'], mode: 'tcp_only', server_port: 8388, local_port: 1080, timeout: 86400 };
+  const file = {
+    server: ['::1', '127.0.0.1'],
+    mode: 'tcp_and_udp',
+    server_port: 8388,
+    local_port: 1080,
+    timeout: 86400,
+  };
   const { config, warnings } = load({ file: { ...file, password: 'x', method: 'chacha20-ietf-poly1305' } });
+  expect(config.mode).toBe('tcp_and_udp');
   expect(config.listen).toEqual([
     { host: '::1', port: 8388 },
     { host: '127.0.0.1', port: 8388 },

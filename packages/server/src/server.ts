@@ -2,7 +2,7 @@ import { backendFor, describeBackend } from '@podsocks/shared/crypto/backends';
 import { serverDatagrams } from '@podsocks/shared/crypto/datagrams';
 import type { SharedReplayFilter } from '@podsocks/shared/crypto/replay-filter';
 import { DatagramCounts } from '@podsocks/shared/net/datagram-counts';
-import { associationBudget, connectionBudget } from '@podsocks/shared/net/descriptors';
+import { associationBudget, connectionBudget, SOCKETS_PER_ASSOCIATION } from '@podsocks/shared/net/descriptors';
 import type { Endpoint, Listener } from '@podsocks/shared/net/listener';
 import { systemLookup } from '@podsocks/shared/net/lookup';
 import { datagramServices } from '@podsocks/shared/net/stream-services';
@@ -42,7 +42,7 @@ export function limitsOf({ mode, nofile, maxConnections, udpMaxAssociations }: S
   if (!carriesUdp(mode)) return { maxConnections: maxConnections ?? connectionBudget(nofile) };
   const associations = udpMaxAssociations ?? associationBudget(nofile);
   return {
-    maxConnections: maxConnections ?? connectionBudget(nofile, { taken: associations }),
+    maxConnections: maxConnections ?? connectionBudget(nofile, { taken: associations * SOCKETS_PER_ASSOCIATION }),
     udpMaxAssociations: associations,
   };
 }
@@ -94,7 +94,8 @@ export function prepareServer(config: ServerConfig, { log, replays }: ServerDepe
       : new DatagramServer({
           ...config,
           ...outbound,
-          sharePort: hasReusePort(process.versions.node),
+          // Node offers it everywhere, libuv not on macOS and Windows.
+          sharePort: hasReusePort(process.versions.node) && process.platform === 'linux',
           datagrams: serverDatagrams(
             datagramServices(method, config.cryptoBackend),
             keyringOf(method, config.key, config.users),

@@ -127,8 +127,10 @@ export function streamServer(config: ServerConfig, deps: StreamDependencies): Li
       idleTimeout: config.udpTimeout,
     });
     log.debug({ ...context, ...counts.passed(), ...(error && { reason: error.message }) }, 'UDP over TCP closed');
-    if (error === undefined) connection.socket.end();
-    else if (error instanceof PodsocksError && error.code === 'ERR_AUTHENTICATION') {
+    if (error === undefined) {
+      listener.expel(connection); // it may still read what is on its way, but not stay
+      connection.socket.end();
+    } else if (error instanceof PodsocksError && error.code === 'ERR_AUTHENTICATION') {
       absorbLater(connection);
       refused({ client: context.client, error });
     } else connection.reset();

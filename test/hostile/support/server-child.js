@@ -7,8 +7,8 @@ import { createLogger } from '@podsocks/shared/runtime/log';
 const log = createLogger({ level: 'error', format: 'json', name: 'child' });
 
 process.once('message', async config => {
-  const { addresses } = await startServer(config, { log });
-  process.on('message', () => process.send(usage()));
+  const { addresses, datagramCounts } = await startServer(config, { log });
+  process.on('message', ({ about }) => process.send(about === 'drops' ? datagramCounts.drops : usage()));
   process.send({ port: addresses[0].port });
 });
 process.once('disconnect', () => process.exit()); // the test has gone

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { ServerConfig } from '@podsocks/server/config';
+import type { DatagramCounts, DropReason } from '@podsocks/shared/net/datagram-counts';
 import { onTestFinished } from 'vitest';
 import { type Attackable, COMMON, freshKeys, LOOPBACK, type Scheme } from './ends.ts';
 
@@ -19,8 +20,10 @@ export interface Usage {
  * are what is tested.
  */
 export interface ServerProcess extends Attackable {
-  /** Rejects when the process has ended. */
+  /** Rejects when the process has ended, or has no descriptor left to look with. */
   usage(): Promise<Usage>;
+  /** Datagrams that went no further, by reason, since the start. Rejects when the process has ended. */
+  drops(): Promise<Readonly<Partial<Record<DropReason, number>>>>;
 }
 
 const CHILD = fileURLToPath(new URL('./server-child.js', import.meta.url));
@@ -36,6 +39,7 @@ export async function startServerProcess(
   const child = spawn('bash', ['-c', command, 'bash', process.execPath, '--expose-gc', CHILD], {
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     serialization: 'advanced',
+    env: { ...process.env, UV_THREADPOOL_SIZE: '32' }, // as in packages/server/bin
   });
   onTestFinished(() => void child.kill('SIGKILL'));
   let output = '';
@@ -63,5 +67,11 @@ export async function startServerProcess(
   const own = { listen: LOOPBACK, method: scheme.method, workers: 1, udpTimeout: 300_000, ...keys.server };
   const config: ServerConfig = { ...COMMON, ...own, ...settings };
   const { port } = (await ask(config)) as { port: number };
-  return { scheme, keys, port, usage: async () => (await ask({})) as Usage };
+  return {
+    scheme,
+    keys,
+    port,
+    usage: () => ask({ about: 'usage' }) as Promise<Usage>,
+    drops: () => ask({ about: 'drops' }) as Promise<DatagramCounts['drops']>,
+  };
 }

@@ -1,5 +1,5 @@
 import type { Connection } from '@podsocks/shared/net/connection';
-import { DatagramCounts, type DropReason } from '@podsocks/shared/net/datagram-counts';
+import { DatagramCounts, type DropReason, sendDropReason } from '@podsocks/shared/net/datagram-counts';
 import {
   DatagramSocket,
   type DatagramSocketOptions,
@@ -56,7 +56,7 @@ export class Association {
     this.#host = plain(remoteAddress);
     this.#socket = bindOne(plain(localAddress), ports, {
       receive: (data, from) => this.#up(data, from),
-      failed: () => this.#drop('unreachable'),
+      failed: error => this.#drop(sendDropReason(error)),
       receiveBufferBytes: RECEIVE_BUFFER_BYTES,
     });
     this.#uplink = openUplink({
@@ -69,7 +69,7 @@ export class Association {
   /** Where the client has to send to. */
   get address(): Target {
     const { address, port } = this.#socket.local;
-    return targetOf(address, port);
+    return targetOf(address.replace(/%.*$/, ''), port);
   }
 
   close(): void {

@@ -1,8 +1,8 @@
-import { createSocket } from 'node:dgram';
+import { createSocket, Socket } from 'node:dgram';
 import { once } from 'node:events';
 import type { LookupFunction } from 'node:net';
 import { targetOf } from '@podsocks/shared/wire/address';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { datagramUplinks } from './datagram-uplink.ts';
 import { bytes, datagramServicesFor, openUplink, serverAt, startDatagramServer } from './uplink-fixtures.ts';
 
@@ -93,9 +93,12 @@ describe('an uplink', () => {
     for (let count = 0; count < 1026; count++) send(NAME, '');
     expect(dropped.drain()).toEqual(['congested', 'congested']);
     asked[0]!.answer('127.0.0.1');
-    send(NAME, 'after');
-    let payload = '';
-    while (payload !== 'after') ({ payload } = await server.received.next());
+    expect((await server.received.next()).payload).toBe('');
+    const passes = () => {
+      send(NAME, 'after');
+      return server.received.drain().at(-1)?.payload;
+    };
+    await expect.poll(passes).toBe('after');
     expect(dropped.drain()).toEqual([]);
   });
 
@@ -125,7 +128,10 @@ describe('an uplink', () => {
     const closed = openUplink(open);
     closed.send(NAME, 'too late');
     closed.uplink.close();
+    const binding = vi.spyOn(Socket.prototype, 'bind');
+    onTestFinished(() => binding.mockRestore());
     asked[0]!.answer('127.0.0.1');
+    expect(binding).not.toHaveBeenCalled();
     const other = openUplink(open);
     asked[1]!.answer('127.0.0.1');
     other.send(NAME, 'in time');
@@ -139,14 +145,13 @@ describe('an uplink', () => {
 
   it('tells that nobody listens there, and goes on once somebody does', async () => {
     const port = await closedPort();
-    const { send, dropped, failed } = openUplink(datagramUplinks(datagramServicesFor(serverAt('127.0.0.1', port))));
+    const { send, failed } = openUplink(datagramUplinks(datagramServicesFor(serverAt('127.0.0.1', port))));
     send(NAME, 'anybody?');
     const error = await failed.next();
     expect(error).toMatchObject({
       code: 'ERR_DIAL',
       message: `127.0.0.1:${port} over UDP: no ss-server listens for UDP there (-u)`,
     });
-    expect(await dropped.next()).toBe('unreachable');
     const server = await startDatagramServer('127.0.0.1', port);
     send(NAME, 'now?');
     expect((await server.received.next()).payload).toBe('now?');
@@ -183,7 +188,7 @@ describe('an uplink', () => {
     expect(received.drain()).toEqual([]);
   });
 
-  it('does not take what it has sent itself, nor the answer of another session', async () => {
+  it('does not take the answer of another session', async () => {
     const { server, send, received, dropped } = await connected();
     send(NAME, 'a question');
     await server.received.next();
@@ -192,7 +197,7 @@ describe('an uplink', () => {
     other.send(NAME, 'another question');
     await server.received.next();
     server.send(foreign); // to the second
-    expect(await other.dropped.next()).toMatch(/^(authentication|malformed)$/);
+    expect(await other.dropped.next()).toBe('replay');
     expect([...received.drain(), ...other.received.drain(), ...dropped.drain()]).toEqual([]);
   });
 

@@ -27,17 +27,30 @@ class DatagramUplink implements Uplink {
   readonly #session: ClientSession;
   readonly #waiting = new Waiting();
   #socket: DatagramSocket | undefined;
+  readonly #lookup: LookupFunction;
+  #finding = false;
   #closed = false;
 
   constructor({ datagrams, server, lookup }: DatagramUplinkServices, options: UplinkOptions) {
     this.#options = options;
     this.#server = server;
     this.#session = datagrams.session(server.keys);
-    lookup(server.host, { all: true }, (error, addresses) => {
+    this.#lookup = lookup;
+    this.#find();
+  }
+
+  #find(): void {
+    this.#finding = true;
+    const server = this.#server;
+    this.#lookup(server.host, { all: true }, (error, addresses) => {
+      this.#finding = false;
       if (this.#closed) return;
       const [first] = error ? [] : (addresses as { address: string }[]);
-      if (first === undefined) options.failed(new PodsocksError('ERR_DIAL', `${formatTarget(server)}: no such name`));
-      else this.#open(first.address);
+      if (first !== undefined) this.#open(first.address);
+      else {
+        this.#options.failed(new PodsocksError('ERR_DIAL', `${formatTarget(server)}: no such name`));
+        this.#waiting.release(() => this.#options.dropped('unreachable'));
+      }
     });
   }
 
@@ -46,6 +59,7 @@ class DatagramUplink implements Uplink {
     if (this.#closed) return;
     if (this.#socket === undefined) {
       if (!this.#waiting.add(target, data, at, length)) dropped('congested');
+      else if (!this.#finding) this.#find();
       return;
     }
     const space = datagramSpace();
@@ -80,6 +94,7 @@ class DatagramUplink implements Uplink {
       );
     } catch (error) {
       this.#fail(error as NodeJS.ErrnoException);
+      this.#waiting.release(() => this.#options.dropped('descriptors'));
       return;
     }
     this.#socket.connect({ address, port }); // nobody else is heard then, and a closed port is told

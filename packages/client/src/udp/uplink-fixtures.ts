@@ -44,6 +44,11 @@ export const serverAt = (host: string, port: number): Server => ({
 
 export const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
 
+/** Events.once() rejects when a socket is reset. */
+export function closed(socket: Socket): Promise<void> {
+  return new Promise(resolve => (socket.closed ? resolve() : socket.once('close', () => resolve())));
+}
+
 /** What comes in turn, and waits until it is asked for. */
 export class Inbox<T> {
   readonly #items: T[] = [];

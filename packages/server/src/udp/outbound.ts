@@ -1,6 +1,6 @@
 import { type DatagramCounts, type DropReason, sendDropReason } from '@podsocks/shared/net/datagram-counts';
 import { DatagramSocket, type Origin } from '@podsocks/shared/net/datagram-socket';
-import type { Target } from '@podsocks/shared/wire/address';
+import { type Target, targetOf } from '@podsocks/shared/wire/address';
 import { ipv4OfMapped } from '@podsocks/shared/wire/mapped-address';
 import type { Address, NameFailure, TargetNames } from './target-names.ts';
 
@@ -57,12 +57,13 @@ export class Outbound {
 
   /** Sends `data[at, +length)`, of which nothing is needed any more when this returns. */
   send(target: Target, data: Uint8Array, at: number, length: number): void {
-    const { type, host, port } = target;
+    // Clients send addresses as names, too.
+    const { type, host, port } = target.type === 'name' ? targetOf(target.host, target.port) : target;
     if (type !== 'name') {
       this.#sendTo({ address: host, family: type === 'ipv6' ? 6 : 4 }, undefined, port, data, at, length);
       return;
     }
-    const found = this.#options.names.find(host);
+    const found = this.#options.names.find(host, this.#options.user);
     if (!(found instanceof Promise)) {
       this.#sendToFound(found, host, port, data, at, length);
       return;

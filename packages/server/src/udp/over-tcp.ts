@@ -1,6 +1,6 @@
 import type { Request, StreamOpener, StreamSealer } from '@podsocks/shared/crypto/stream';
 import type { Connection } from '@podsocks/shared/net/connection';
-import { DatagramCounts } from '@podsocks/shared/net/datagram-counts';
+import { DatagramCounts, type DropReason } from '@podsocks/shared/net/datagram-counts';
 import type { Origin } from '@podsocks/shared/net/datagram-socket';
 import type { Drop } from '@podsocks/shared/net/drop-log';
 import type { IdleClock } from '@podsocks/shared/net/idle-clock';
@@ -42,6 +42,10 @@ export function serveDatagramStream(options: DatagramStreamOptions): Promise<Dat
   const { connection, client, request, sealer, first, total, logDrop, clock, idleTimeout } = options;
   const { user, target } = request;
   const counts = new DatagramCounts(total);
+  const dropped = (reason: DropReason) => {
+    counts.drop(reason);
+    logDrop({ reason, client, user: user.name });
+  };
   return new Promise(resolve => {
     const packets = new PacketStream({
       connection,
@@ -60,13 +64,10 @@ export function serveDatagramStream(options: DatagramStreamOptions): Promise<Dat
       ...options.outbound,
       user: user.name,
       counts,
-      dropped: reason => {
-        counts.drop(reason);
-        logDrop({ reason, client, user: user.name });
-      },
+      dropped,
       receive: (from, data) => {
         if (packets.send(from, data, 0, data.length)) counts.down(data.length);
-        else counts.drop('congested');
+        else dropped('congested');
       },
     });
     packets.start(first);

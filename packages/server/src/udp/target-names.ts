@@ -22,6 +22,13 @@ interface Known {
   readonly until: number;
 }
 
+/** A name that is being looked up. */
+interface Asked {
+  readonly answer: Promise<Address | NameFailure>;
+  /** Who wanted it first. */
+  readonly user: string;
+}
+
 /** The resolver does not say how long its answers are good; cluster DNS says 5 s to 30 s. */
 const FOUND_MS = 10_000;
 const NOT_FOUND_MS = 2_000;
@@ -32,26 +39,39 @@ const MOST_NAMES = 4096;
 /** Half of what the process can look up at a time (bin/), so that the names of TCP connections always get their turn. */
 const MOST_AT_A_TIME = 8;
 
+/** So that one who asks for names that nobody has does not keep all others from theirs. */
+const MOST_FOR_A_USER = MOST_AT_A_TIME / 2;
+
 /** The names in datagrams, each of which carries its target: so answers are kept for a moment. */
 export class TargetNames {
   readonly #options: TargetNamesOptions;
   readonly #known = new Map<string, Known>();
-  readonly #asked = new Map<string, Promise<Address | NameFailure>>();
+  readonly #asked = new Map<string, Asked>();
 
   constructor(options: TargetNamesOptions) {
     this.#options = options;
   }
 
-  /** The address, at once where it is known; never rejects. */
-  find(name: string): Address | NameFailure | Promise<Address | NameFailure> {
+  /**
+   * The address, at once where it is known; never rejects.
+   *
+   * @param user who wants it.
+   */
+  find(name: string, user: string): Address | NameFailure | Promise<Address | NameFailure> {
     const known = this.#known.get(name);
     if (known !== undefined && known.until > this.#options.now()) return known.found ?? 'name';
     const asked = this.#asked.get(name);
-    if (asked !== undefined) return asked;
-    if (this.#asked.size >= MOST_AT_A_TIME) return 'busy';
+    if (asked !== undefined) return asked.answer;
+    if (this.#asked.size >= MOST_AT_A_TIME || this.#askedBy(user) >= MOST_FOR_A_USER) return 'busy';
     const answer = this.#ask(name);
-    this.#asked.set(name, answer);
+    this.#asked.set(name, { answer, user });
     return answer;
+  }
+
+  #askedBy(user: string): number {
+    let count = 0;
+    for (const asked of this.#asked.values()) if (asked.user === user) count++;
+    return count;
   }
 
   #ask(name: string): Promise<Address | NameFailure> {

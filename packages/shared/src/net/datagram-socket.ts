@@ -54,7 +54,10 @@ export class DatagramSocket {
   private constructor(socket: Socket, { receive, failed }: DatagramSocketOptions) {
     this.#socket = socket;
     this.#failed = failed;
-    socket.on('message', receive as (data: Buffer, from: RemoteInfo) => void);
+    // Whoever sends from port 0, as UDP allows, cannot be answered; and Node throws where one tries.
+    socket.on('message', (data: Buffer, from: RemoteInfo) => {
+      if (from.port !== 0) receive(data, from);
+    });
     socket.on('error', failed);
   }
 
@@ -105,11 +108,12 @@ export class DatagramSocket {
    * Sends `data[at, +length)`, which may be {@link datagramSpace}; of other arrays nobody may change what was sent.
    *
    * @param to the peer, unless it is connected.
-   * @returns false when it was dropped because too much is waiting. Other failures reach `failed` a moment later.
+   * @returns false when it was dropped because too much is waiting, or there is no port to send to. Other failures reach `failed` a moment later.
    */
   send(data: Uint8Array, at: number, length: number, to?: Origin): boolean {
     const socket = this.#socket;
-    if (this.#closed || (this.#queueing && socket.getSendQueueSize() > MAX_QUEUED_BYTES)) return false;
+    if (this.#closed || to?.port === 0 || (this.#queueing && socket.getSendQueueSize() > MAX_QUEUED_BYTES))
+      return false;
     if (to === undefined) socket.send(data, at, length, this.#onSent);
     else socket.send(data, at, length, to.port, to.address, this.#onSent);
     this.#queueing = socket.getSendQueueCount() > 0;

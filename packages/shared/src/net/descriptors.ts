@@ -30,7 +30,11 @@ export function connectionBudget(nofile = Number.POSITIVE_INFINITY, { each = 2, 
   return Math.min(MOST, Math.max(1, Math.floor((Math.min(descriptorLimit(), nofile) - RESERVED - taken) / each)));
 }
 
-/** How many UDP associations fit, each with one socket, without taking more than a quarter of what there is. */
+/** One for IPv4, one for IPv6, each when it is needed. */
+export const SOCKETS_PER_ASSOCIATION = 2;
+
+/** How many UDP associations fit without taking more than a quarter of what there is. */
 export function associationBudget(nofile = Number.POSITIVE_INFINITY): number {
-  return Math.min(MOST_ASSOCIATIONS, Math.max(1, Math.floor((Math.min(descriptorLimit(), nofile) - RESERVED) / 4)));
+  const share = Math.floor((Math.min(descriptorLimit(), nofile) - RESERVED) / 4);
+  return Math.min(MOST_ASSOCIATIONS, Math.max(1, Math.floor(share / SOCKETS_PER_ASSOCIATION)));
 }

@@ -1,5 +1,5 @@
-import { createLogger } from '../runtime/log.ts';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createLogger } from '../runtime/log.ts';
 import { type Drop, dropLog, formatOrigin } from './drop-log.ts';
 
 const CLIENT = { address: '192.0.2.1', port: 40_000 };

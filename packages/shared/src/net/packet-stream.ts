@@ -34,6 +34,9 @@ export interface PacketStreamOptions {
 /** What waits for a peer that reads too slowly; packets beyond are dropped, as the network would. */
 const MAX_QUEUED_BYTES = 512 * 1024;
 
+/** How long a peer may take to end its side, too. */
+const LINGER_MS = 10_000;
+
 /** Datagrams in a stream of Shadowsocks, either end: UDP over TCP. */
 export class PacketStream implements Idling {
   active = true;
@@ -65,7 +68,11 @@ export class PacketStream implements Idling {
   start(first: FirstBytes | undefined): void {
     const { socket } = this.#options.connection;
     if (first !== undefined) {
-      this.#take(first.buffer, first.length);
+      try {
+        this.#take(first.buffer, first.length);
+      } catch (error) {
+        this.#fail(error as Error);
+      }
       buffers.give(first.buffer);
     }
     if (this.#over) return;
@@ -105,9 +112,12 @@ export class PacketStream implements Idling {
   close(): void {
     if (!this.#finish()) return;
     const { connection } = this.#options;
+    const { socket } = connection;
     connection.receive = () => true;
-    connection.socket.end();
-    connection.socket.resume();
+    socket.end();
+    socket.resume();
+    const timer = setTimeout(() => connection.reset(), LINGER_MS).unref();
+    socket.once('close', () => clearTimeout(timer));
   }
 
   expire(): void {

@@ -55,6 +55,10 @@ describe('readConfigFile', () => {
     });
   });
 
+  test.each(['tcp_only', 'tcp_and_udp', 'udp_only'])('takes the mode %s', mode => {
+    expect(read({ mode })).toEqual({ layer: { mode: { value: mode, from: `${path}: mode` } }, warnings: [] });
+  });
+
   test('takes numbers in quotes, lists of hosts, and a byte order mark', () => {
     const { layer } = read('\uFEFF{"server": ["::1", "127.0.0.1:9"], "server_port": "8388", "timeout": "60"}');
     expect(layer.server?.value).toEqual([{ host: '::1' }, { host: '127.0.0.1', port: 9 }]);
@@ -83,7 +87,8 @@ describe('readConfigFile', () => {
     ],
     [{ users: [{ name: 'a', password: 22 }] }, 'users[0].password: has to be text in double quotes'],
     [{ users: [{ name: 'a', pasword: 'hunter2' }] }, 'users[0].pasword: unknown field; did you mean "password"?'],
-    [{ mode: 'tcp_and_udp' }, 'mode: UDP is not available yet; set it to "tcp_only" or remove it'],
+    [{ mode: 'tcp' }, 'mode: "tcp" is not one of tcp_only, tcp_and_udp, udp_only'],
+    [{ mode: true }, 'mode: has to be text in double quotes'],
     [{ server_port: 'x', timeout: 'y', nofile: 'z' }, '(and 2 more)'],
   ])('names file, field, fault and mend: %j', (content, expected) => {
     expect(complaint(content)).toContain(expected);
@@ -106,7 +111,6 @@ describe('readConfigFile', () => {
     ['plugin_opts', 'plugins are not available yet'],
     ['nameserver', 'own name servers are not available yet'],
     ['dns', 'own name servers'],
-    ['udp_timeout', 'UDP is not available yet; remove it'],
     ['key', 'raw keys are not taken'],
     ['user', 'start the program as that user'],
     ['port_password', 'there is one port'],
@@ -134,7 +138,7 @@ describe('readConfigFile', () => {
     expect(Object.keys(layer)).toEqual(['users']);
     expect(warnings).toEqual([
       `${path}: workers: has no effect here, there is one thread; remove it`,
-      `${path}: mtu: has no effect here, it is about UDP; remove it`,
+      `${path}: mtu: has no effect here, a datagram may be as long as the network takes; remove it`,
       `${path}: log: has no effect here, use "log_level" and "log_format"; remove it`,
       `${path}: local_port: has no effect here, it belongs to ss-local; remove it`,
       `${path}: id: has no effect here, it is a note of the provider; remove it`,

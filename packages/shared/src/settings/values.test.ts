@@ -1,5 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { parseAddress, parseCount, parseHost, parseListenPort, parsePort, parseSeconds, parseWait } from './values.ts';
+import {
+  parseAddress,
+  parseCount,
+  parseHost,
+  parseListenPort,
+  parsePort,
+  parseSeconds,
+  parseUdpTimeout,
+  parseWait,
+} from './values.ts';
 
 describe('parsers', () => {
   test('take what they are for', () => {
@@ -7,6 +16,7 @@ describe('parsers', () => {
     expect(parseListenPort('0')).toBe(0);
     expect(parseSeconds('1.5')).toBe(1500);
     expect(parseWait('0')).toBe(0);
+    expect(parseUdpTimeout('60')).toBe(60_000);
     expect(parseCount('1024')).toBe(1024);
     expect(parseAddress('::1')).toBe('::1');
   });
@@ -34,6 +44,8 @@ describe('parsers', () => {
     [parseSeconds, '0', 'not a time in seconds'],
     [parseSeconds, '9999999', 'to 2147483'],
     [parseWait, '-1', 'not a time in seconds'],
+    [parseUdpTimeout, '59.999', '"59.999" is not a time in seconds that UDP can do with; give a number from 60'],
+    [parseUdpTimeout, '9999999', 'to 2147483'],
     [parseHost, '', 'not a host'],
     [parseHost, 'a b', 'not a host'],
     [parseHost, '[example.com]:1', 'not a host'],
