@@ -2,6 +2,7 @@ import { describeBackend } from '@podsocks/shared/crypto/backends';
 import { clientDatagrams } from '@podsocks/shared/crypto/datagrams';
 import { clientStreams } from '@podsocks/shared/crypto/streams';
 import type { Connection } from '@podsocks/shared/net/connection';
+import { DatagramCounts } from '@podsocks/shared/net/datagram-counts';
 import { connectionBudget } from '@podsocks/shared/net/descriptors';
 import { dial } from '@podsocks/shared/net/dial';
 import { dropLog } from '@podsocks/shared/net/drop-log';
@@ -28,6 +29,8 @@ import type { OpenUplink } from './udp/uplink.ts';
 
 export interface RunningClient extends Running {
   readonly addresses: readonly Endpoint[];
+  /** What went through as UDP since the start. */
+  readonly datagramCounts: DatagramCounts;
 }
 
 /** @throws PodsocksError ERR_LISTEN or ERR_CONFIG; then nothing runs. */
@@ -44,7 +47,11 @@ export async function startClient(config: ClientConfig, { log }: { log: Logger }
     log.warn({ count }, `the server cannot be reached: ${error.message}`),
   );
 
+  const logRefused = atMostEvery<Error>(LOG_INTERVAL_MS, (count, error) =>
+    log.warn({ count }, `the server's answer was refused: ${error.message}`),
+  );
   const logDrop = dropLog(log);
+  const datagramCounts = new DatagramCounts();
   const logNoUdp = atMostEvery<string>(LOG_INTERVAL_MS, (count, client) => log.info({ count, client }, NO_DATAGRAM));
   const offered = { tcp: carriesTcp(config.mode), udp };
   const openUplink = udp ? uplinks() : undefined;
@@ -108,7 +115,8 @@ export async function startClient(config: ClientConfig, { log }: { log: Logger }
         openUplink: openUplink!,
         ports: config.udpPorts,
         dropped: reason => logDrop({ reason, client: { address: client, port }, user: username }),
-        failed: logUnreachable,
+        failed: error => (isServersFault(error) ? logRefused(error) : logUnreachable(error)),
+        total: datagramCounts,
       });
     } catch (error) {
       if (!(error instanceof PodsocksError)) throw error;
@@ -150,7 +158,12 @@ export async function startClient(config: ClientConfig, { log }: { log: Logger }
     },
     `SOCKS5 on ${listener.addresses.map(formatTarget).join(', ')}`,
   );
-  return listener;
+  return {
+    addresses: listener.addresses,
+    datagramCounts,
+    drain: () => listener.drain(),
+    close: () => listener.close(),
+  };
 }
 
 const LOG_INTERVAL_MS = 10_000;

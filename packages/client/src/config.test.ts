@@ -418,14 +418,6 @@ describe('what is carried', () => {
       { file: server, flags: { udpOverTcp: true, mode: 'tcp_only' } },
       '--udp-over-tcp: carries UDP, and --mode says tcp_only; leave one out',
     ],
-    [
-      { file: { ...server, udp_over_tcp: true }, env: { SS_MODE: 'tcp_only' } },
-      'udp_over_tcp: carries UDP, and SS_MODE says tcp_only; leave one out',
-    ],
-    [
-      { file: listed('tcp_only'), flags: { udpOverTcp: true } },
-      '--udp-over-tcp: carries UDP, and servers[0].mode says tcp_only; leave one out',
-    ],
     [{ file: server, flags: { udp: true, mode: 'tcp_only' } }, '-u (--udp) and --mode contradict each other; keep one'],
     [
       { file: server, flags: { udpOnly: true, mode: 'tcp_and_udp' } },
@@ -433,6 +425,27 @@ describe('what is carried', () => {
     ],
   ])('is refused where two say different things: %#', (sources, expected) => {
     expect(complaint(sources)).toContain(expected);
+  });
+
+  test.each([
+    [
+      { file: { ...server, udp_over_tcp: true }, env: { SS_MODE: 'tcp_only' } },
+      { mode: 'tcp_only', udpOverTcp: false },
+    ],
+    [
+      { file: { ...server, udp_over_tcp: true }, flags: { mode: 'udp_only' } },
+      { mode: 'udp_only', udpOverTcp: true },
+    ],
+    [
+      { file: { ...server, mode: 'tcp_only' }, flags: { udpOverTcp: true } },
+      { mode: 'tcp_and_udp', udpOverTcp: true },
+    ],
+    [
+      { file: listed('tcp_only'), flags: { udpOverTcp: true } },
+      { mode: 'tcp_and_udp', udpOverTcp: true },
+    ],
+  ])('is what the higher source says: %#', (sources, expected) => {
+    expect(load(sources).config).toMatchObject(expected);
   });
 });
 

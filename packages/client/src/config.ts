@@ -21,7 +21,7 @@ import {
   yesOrNo,
 } from '@podsocks/shared/settings/fields';
 import type { ForeignFields } from '@podsocks/shared/settings/foreign-fields';
-import type { Mode } from '@podsocks/shared/settings/mode';
+import { carriesUdp, type Mode } from '@podsocks/shared/settings/mode';
 import { readSecretFile } from '@podsocks/shared/settings/secret-file';
 import {
   envLayer,
@@ -146,12 +146,18 @@ export function loadClient(
 
   const hosts = given.localAddress?.value ?? [DEFAULT_LISTEN.host];
   const servers = serversOf(flags, environment, file);
-  const common = commonConfig({ ...given, ...modeOf(given, servers[0]!.mode) }, DEFAULTS, { warn, nodeVersion });
+  const { mode, udpOverTcp } = udpOf([flags, environment, file], servers[0]!.mode);
+  const common = commonConfig({ ...given, ...(mode && { mode }) }, DEFAULTS, { warn, nodeVersion });
+  if (!carriesUdp(common.mode)) {
+    for (const idle of [given.udpAdvertise, given.udpPorts]) {
+      if (idle) warn(`${idle.from}: has no effect without UDP; add -u, or leave it out`);
+    }
+  }
   const config: ClientConfig = {
     listen: hosts.map(host => ({ host, port: given.localPort?.value ?? DEFAULT_LISTEN.port })),
     servers,
     socksUsers: socksUsersOf({ ...environment, ...flags }, file, warn),
-    udpOverTcp: given.udpOverTcp?.value ?? false,
+    udpOverTcp,
     ...(given.udpAdvertise && { udpAdvertise: given.udpAdvertise.value }),
     ...(given.udpPorts && { udpPorts: given.udpPorts.value }),
     ...common,
@@ -166,17 +172,30 @@ export function loadClient(
   };
 }
 
-/** UDP over TCP is of use with UDP only, and without another word says that there shall be some. */
-function modeOf(
-  { mode, udpOverTcp }: Pick<Given, 'mode' | 'udpOverTcp'>,
+/**
+ * UDP over TCP is of use with UDP only, and without another word says that there shall be some. Where one source says the
+ * contrary of another, the higher one counts.
+ *
+ * @param layers highest precedence first.
+ * @param ofServer what the first server's entry says, below all of them.
+ */
+function udpOf(
+  layers: readonly Pick<Given, 'mode' | 'udpOverTcp'>[],
   ofServer: Sourced<Mode> | undefined,
-): { readonly mode?: Sourced<Mode> } {
-  const said = mode ?? ofServer;
-  if (!udpOverTcp?.value) return said ? { mode: said } : {};
-  if (said?.value === 'tcp_only') {
-    throw wrong(`${udpOverTcp.from}: carries UDP, and ${said.from} says tcp_only; leave one out`);
+): { readonly mode: Sourced<Mode> | undefined; readonly udpOverTcp: boolean } {
+  let mode: Sourced<Mode> | undefined;
+  let overTcp: Sourced<boolean> | undefined;
+  for (const layer of [...layers, { mode: ofServer, udpOverTcp: undefined }]) {
+    const isUndecided = mode === undefined && overTcp === undefined;
+    const contradicts = layer.mode?.value === 'tcp_only' && (layer.udpOverTcp?.value ?? overTcp?.value);
+    if (contradicts && isUndecided) {
+      throw wrong(`${layer.udpOverTcp?.from}: carries UDP, and ${layer.mode?.from} says tcp_only; leave one out`);
+    }
+    if (!contradicts) mode ??= layer.mode;
+    if (mode?.value !== 'tcp_only') overTcp ??= layer.udpOverTcp;
   }
-  return { mode: said ?? { value: 'tcp_and_udp', from: udpOverTcp.from } };
+  const udpOverTcp = overTcp?.value ?? false;
+  return { mode: mode ?? (udpOverTcp ? { value: 'tcp_and_udp', from: overTcp!.from } : undefined), udpOverTcp };
 }
 
 function parseIpAddress(text: string): string {

@@ -15,6 +15,7 @@ import {
 import { type FileLayer, readConfigFile } from '@podsocks/shared/settings/config-file';
 import { commonFields, type Fields, number, records, secret, text, texts } from '@podsocks/shared/settings/fields';
 import type { ForeignFields } from '@podsocks/shared/settings/foreign-fields';
+import { carriesUdp } from '@podsocks/shared/settings/mode';
 import {
   envLayer,
   flagLayer,
@@ -158,6 +159,9 @@ export function loadServer(
     ...commonConfig(given, DEFAULTS, { warn, nodeVersion }),
   };
   backendFor(method, config.cryptoBackend);
+  if (!carriesUdp(config.mode) && given.udpMaxAssociations) {
+    warn(`${given.udpMaxAssociations.from}: has no effect without UDP; add -u, or leave it out`);
+  }
   if (config.mode === 'udp_only' && config.workers > 1) {
     throw wrong(`${given.workers?.from}: UDP is served by one process, and there is nothing else to do; leave it out`);
   }

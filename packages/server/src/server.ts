@@ -2,7 +2,12 @@ import { backendFor, describeBackend } from '@podsocks/shared/crypto/backends';
 import { serverDatagrams } from '@podsocks/shared/crypto/datagrams';
 import type { SharedReplayFilter } from '@podsocks/shared/crypto/replay-filter';
 import { DatagramCounts } from '@podsocks/shared/net/datagram-counts';
-import { associationBudget, connectionBudget, SOCKETS_PER_ASSOCIATION } from '@podsocks/shared/net/descriptors';
+import {
+  associationBudget,
+  checkAssociations,
+  connectionBudget,
+  SOCKETS_PER_ASSOCIATION,
+} from '@podsocks/shared/net/descriptors';
 import type { Endpoint, Listener } from '@podsocks/shared/net/listener';
 import { systemLookup } from '@podsocks/shared/net/lookup';
 import { datagramServices } from '@podsocks/shared/net/stream-services';
@@ -37,10 +42,15 @@ export interface Limits {
   readonly udpMaxAssociations?: number;
 }
 
-/** What was asked for, else what open files allow. */
+/**
+ * What was asked for, else what open files allow.
+ *
+ * @throws PodsocksError ERR_CONFIG when too little would be left for connections.
+ */
 export function limitsOf({ mode, nofile, maxConnections, udpMaxAssociations }: ServerConfig): Limits {
   if (!carriesUdp(mode)) return { maxConnections: maxConnections ?? connectionBudget(nofile) };
   const associations = udpMaxAssociations ?? associationBudget(nofile);
+  if (maxConnections === undefined) checkAssociations(associations, nofile);
   return {
     maxConnections: maxConnections ?? connectionBudget(nofile, { taken: associations * SOCKETS_PER_ASSOCIATION }),
     udpMaxAssociations: associations,

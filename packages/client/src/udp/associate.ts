@@ -20,6 +20,8 @@ export interface AssociateOptions {
   readonly openUplink: OpenUplink;
   /** Ports to choose from; default: any that is free. */
   readonly ports: PortRange | undefined;
+  /** Counts what goes through as well. */
+  readonly total: DatagramCounts;
   readonly dropped: (reason: DropReason) => void;
   readonly failed: (error: Error) => void;
 }
@@ -39,7 +41,7 @@ const RECEIVE_BUFFER_BYTES = 1024 * 1024;
  * connected to, for one client address.
  */
 export class Association {
-  readonly counts = new DatagramCounts();
+  readonly counts: DatagramCounts;
   readonly #options: AssociateOptions;
   /** The host that the control connection comes from; nobody else may send. */
   readonly #host: string;
@@ -47,12 +49,14 @@ export class Association {
   readonly #uplink: Uplink;
   /** Learnt from the first datagram, and fixed then. */
   #client: Origin | undefined;
+  #isConnected = false;
 
   /** @throws PodsocksError ERR_LISTEN: no port is free. */
   constructor(options: AssociateOptions) {
     const { control, openUplink, ports } = options;
     const { remoteAddress = '', localAddress = '' } = control.socket;
     this.#options = options;
+    this.counts = new DatagramCounts(options.total);
     this.#host = plain(remoteAddress);
     this.#socket = bindOne(plain(localAddress), ports, {
       receive: (data, from) => this.#up(data, from),
@@ -97,7 +101,7 @@ export class Association {
     }
     if (this.#client === undefined) {
       this.#client = from;
-      this.#socket.connect(from);
+      this.#isConnected = this.#socket.connect(from);
     }
     const length = data.length - payloadAt;
     this.counts.up(length);
@@ -107,18 +111,20 @@ export class Association {
   #isClient({ address, port }: Origin): boolean {
     if (this.#client !== undefined) return address === this.#client.address && port === this.#client.port;
     const { host, port: declaredPort } = this.#options.declared;
-    // A client behind NAT names an address, and so a port, that it does not have here.
-    const isDeclared = declaredPort !== 0 && plain(host) === this.#host;
+    // A client behind NAT names an address, or none, and a port that it does not have here.
+    const isHere = plain(host) === this.#host || (isLoopback(this.#host) && ['0.0.0.0', '::'].includes(host));
+    const isDeclared = declaredPort !== 0 && isHere;
     return plain(address) === this.#host && (!isDeclared || port === declaredPort);
   }
 
   #down(from: Target, data: Uint8Array, at: number, length: number): void {
     if (this.#client === undefined) return; // nothing was asked yet
-    const space = datagramSpace();
+    const space = datagramSpace(DATAGRAM_HEADER_MAX_BYTES + length);
     const headerLength = encodeDatagramHeader(header, 0, from);
     space.set(data.subarray(at, at + length), headerLength); // which may lie in the same space: set moves it
     space.set(header.subarray(0, headerLength), 0);
-    if (this.#socket.send(space, 0, headerLength + length)) this.counts.down(length);
+    if (this.#socket.send(space, 0, headerLength + length, this.#isConnected ? undefined : this.#client))
+      this.counts.down(length);
     else this.#drop('congested');
   }
 
@@ -131,6 +137,10 @@ export class Association {
 /** Node names IPv4 clients of a port that takes both families by IPv4-mapped addresses. */
 function plain(address: string): string {
   return ipv4OfMapped(address) ?? address;
+}
+
+function isLoopback(address: string): boolean {
+  return address.startsWith('127.') || address === '::1';
 }
 
 /** Ports are tried from one place to the next, so that one which has just been left is not taken again at once. */

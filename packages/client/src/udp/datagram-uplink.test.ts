@@ -121,6 +121,36 @@ describe('an uplink', () => {
     expect(came.payload).toBe('found');
   });
 
+  it('goes on without a way to the server, tells so, and tries again with the next datagram', async () => {
+    const { asked, lookup } = lookupInHand();
+    const server = await startDatagramServer('127.0.0.1');
+    const services = datagramServicesFor(serverAt('server.example', server.port));
+    const { send, dropped, failed } = openUplink(datagramUplinks({ ...services, lookup }));
+    send(NAME, 'lost');
+    asked[0]!.answer('255.255.255.255'); // where only who asks for broadcasts may send
+    expect(await dropped.next()).toBe('unreachable');
+    expect((await failed.next()).message).toContain('there is no route to it');
+    send(NAME, 'heard');
+    asked[1]!.answer('127.0.0.1');
+    expect((await server.received.next()).payload).toBe('heard');
+  });
+
+  it('looks for the server anew when the network has changed', async () => {
+    const { server, send, failed } = await connected();
+    send(NAME, 'one');
+    const before = (await server.received.next()).from.port;
+    const lost = vi.spyOn(Socket.prototype, 'send').mockImplementationOnce((...args: unknown[]) => {
+      process.nextTick(args.at(-1) as () => void, Object.assign(new Error('no route'), { code: 'ENETUNREACH' }));
+    });
+    onTestFinished(() => lost.mockRestore());
+    send(NAME, 'lost');
+    expect((await failed.next()).message).toContain('ENETUNREACH');
+    send(NAME, 'heard');
+    const { payload, from } = await server.received.next();
+    expect(payload).toBe('heard');
+    expect(from.port).not.toBe(before);
+  });
+
   it('that is closed while the name is looked up opens nothing and says nothing', async () => {
     const server = await startDatagramServer();
     const { asked, lookup } = lookupInHand();

@@ -25,9 +25,9 @@ class DatagramUplink implements Uplink {
   readonly #options: UplinkOptions;
   readonly #server: Server;
   readonly #session: ClientSession;
+  readonly #lookup: LookupFunction;
   readonly #waiting = new Waiting();
   #socket: DatagramSocket | undefined;
-  readonly #lookup: LookupFunction;
   #finding = false;
   #closed = false;
 
@@ -62,7 +62,7 @@ class DatagramUplink implements Uplink {
       else if (!this.#finding) this.#find();
       return;
     }
-    const space = datagramSpace();
+    const space = datagramSpace(this.#session.sealedLength(length));
     let sealedLength: number;
     try {
       sealedLength = this.#session.seal(space, 0, target, data, at, length);
@@ -97,13 +97,21 @@ class DatagramUplink implements Uplink {
       this.#waiting.release(() => this.#options.dropped('descriptors'));
       return;
     }
-    this.#socket.connect({ address, port }); // nobody else is heard then, and a closed port is told
+    // Nobody else is heard then, and a closed port is told.
+    if (!this.#socket.connect({ address, port })) {
+      this.#lose();
+      this.#options.failed(
+        new PodsocksError('ERR_DIAL', `${formatTarget(this.#server)} over UDP: there is no route to it`),
+      );
+      this.#waiting.release(() => this.#options.dropped('unreachable'));
+      return;
+    }
     this.#waiting.release((target, data) => this.send(target, data, 0, data.length));
   }
 
   #receive(data: Uint8Array): void {
     const { receive, dropped } = this.#options;
-    const space = datagramSpace();
+    const space = datagramSpace(data.length);
     let opened: OpenedReply;
     try {
       opened = this.#session.open(space, 0, data, 0, data.length);
@@ -116,12 +124,19 @@ class DatagramUplink implements Uplink {
     receive(opened.target, space, opened.payloadAt, opened.payloadLength);
   }
 
+  /** The next datagram asks for the server's address again, and leaves from the one that this machine has then. */
+  #lose(): void {
+    this.#socket?.close();
+    this.#socket = undefined;
+  }
+
   #fail(error: NodeJS.ErrnoException): void {
     const { dropped, failed } = this.#options;
     if (error.code === 'EMSGSIZE') {
       dropped('too-long'); // nobody's fault but the datagram's
       return;
     }
+    if (error.code !== 'ECONNREFUSED') this.#lose();
     const reason = error.code === 'ECONNREFUSED' ? 'no ss-server listens for UDP there (-u)' : `${error.code}`;
     failed(new PodsocksError('ERR_DIAL', `${formatTarget(this.#server)} over UDP: ${reason}`, { cause: error }));
   }

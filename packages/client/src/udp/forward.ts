@@ -1,7 +1,7 @@
 import { AssociationTable } from '@podsocks/shared/net/association-table';
 import { DatagramCounts, type DropReason, sendDropReason } from '@podsocks/shared/net/datagram-counts';
 import { DatagramListener } from '@podsocks/shared/net/datagram-listener';
-import { type DatagramSocket, datagramSpace, type Origin } from '@podsocks/shared/net/datagram-socket';
+import type { DatagramSocket, Origin } from '@podsocks/shared/net/datagram-socket';
 import { dropLog, formatOrigin } from '@podsocks/shared/net/drop-log';
 import type { Endpoint } from '@podsocks/shared/net/listener';
 import { atMostEvery } from '@podsocks/shared/runtime/at-most-every';
@@ -76,10 +76,7 @@ export async function startDatagramForward(options: DatagramForwardOptions): Pro
       failed: logUnreachable,
       receive: (_, data, at, length) => {
         clients.keep(key);
-        // What is sent may have to wait, and only the space may.
-        const space = datagramSpace();
-        space.set(data.subarray(at, at + length), 0);
-        if (socket.send(space, 0, length, from)) counts.down(length);
+        if (socket.send(data, at, length, from)) counts.down(length);
         else dropped('congested');
       },
     });

@@ -4,7 +4,7 @@ import { dial } from '@podsocks/shared/net/dial';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { targetOf } from '@podsocks/shared/wire/address';
 import { MAGIC_HOST } from '@podsocks/shared/wire/udp-over-tcp';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { streamUplinks } from './stream-uplink.ts';
 import {
   closed,
@@ -114,13 +114,18 @@ describe('an uplink in a stream', () => {
     expect(await connection.received.take(2)).toHaveLength(2);
   });
 
-  it('drops what waits, and tells, when dialling fails; the next packet dials again', async () => {
+  it('drops what waits, and tells, when dialling fails; a packet a second later dials again', async () => {
     const { server, dials, send, dropped, failed } = await dialling();
     send(NAME, 'one');
     send(NAME, 'two');
     (await dials.next()).refuse();
     expect(await failed.next()).toMatchObject({ code: 'ERR_DIAL', message: 'connection refused' });
     expect(await dropped.take(2)).toEqual(['unreachable', 'unreachable']);
+    send(NAME, 'too soon');
+    expect(await dropped.next()).toBe('unreachable');
+    const now = performance.now();
+    const clock = vi.spyOn(performance, 'now').mockReturnValue(now + 1000);
+    onTestFinished(() => clock.mockRestore());
     send(NAME, 'three');
     await (await dials.next()).connect();
     const connection = await server.connections.next();

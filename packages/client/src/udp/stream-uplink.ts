@@ -18,6 +18,9 @@ export interface StreamUplinkServices {
   readonly idleTimeout: number;
 }
 
+/** After a dial that failed; datagrams come by the thousand. */
+const RETRY_MS = 1000;
+
 /** sing-box sends port 0 with the name, too. */
 const MAGIC: Target = { type: 'name', host: MAGIC_HOST, port: 0 };
 
@@ -32,6 +35,7 @@ class StreamUplink implements Uplink {
   readonly #waiting = new Waiting();
   #packets: PacketStream | undefined;
   #dialling = false;
+  #retryAt = 0;
   #closed = false;
 
   constructor(services: StreamUplinkServices, options: UplinkOptions) {
@@ -46,7 +50,8 @@ class StreamUplink implements Uplink {
       this.#sendBy(this.#packets, target, data, at, length);
       return;
     }
-    if (!this.#waiting.add(target, data, at, length)) dropped('congested');
+    if (!this.#dialling && performance.now() < this.#retryAt) dropped('unreachable');
+    else if (!this.#waiting.add(target, data, at, length)) dropped('congested');
     else if (!this.#dialling) void this.#connect(target);
   }
 
@@ -73,6 +78,7 @@ class StreamUplink implements Uplink {
     const connection = await dialServer().catch(failed);
     this.#dialling = false;
     if (connection === undefined) {
+      this.#retryAt = performance.now() + RETRY_MS;
       this.#waiting.release(() => dropped('unreachable'));
       return;
     }

@@ -56,7 +56,7 @@ export class DatagramServer implements Running {
     this.#listener = new DatagramListener({
       ...options,
       receive: (data, from, socket) => this.#receive(data, from, socket),
-      failed: error => this.#options.counts.drop(sendDropReason(error)),
+      failed: error => this.#refuse(sendDropReason(error)),
     });
     this.#logDrop = dropLog(log);
   }
@@ -88,7 +88,7 @@ export class DatagramServer implements Running {
   /** The main path. `data` is an array of our own. */
   #receive(data: Uint8Array, from: Origin, socket: DatagramSocket): void {
     const { datagrams } = this.#options;
-    const space = datagramSpace();
+    const space = datagramSpace(data.length);
     let opened: OpenedRequest;
     let association: Association | undefined;
     try {
@@ -128,7 +128,7 @@ export class DatagramServer implements Running {
   #answer(association: Association, from: Target, data: Uint8Array): void {
     const { session, counts, client, socket } = association;
     this.#associations.keep(session);
-    const space = datagramSpace();
+    const space = datagramSpace(session.sealedLength(data.length));
     let length: number;
     try {
       length = session.seal(space, 0, from, data, 0, data.length);
@@ -146,7 +146,7 @@ export class DatagramServer implements Running {
     this.#logDrop({ reason, client, user: session.user.name });
   }
 
-  #refuse(reason: DropReason, client: Origin, user?: User): void {
+  #refuse(reason: DropReason, client?: Origin, user?: User): void {
     this.#options.counts.drop(reason);
     this.#logDrop({ reason, client, user: user?.name });
   }

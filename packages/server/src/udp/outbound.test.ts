@@ -173,6 +173,19 @@ it('a mapped IPv6 address is the IPv4 address, also for its answers', async () =
   expect(peer.senders[0]).toMatchObject({ address: '127.0.0.1', family: 'IPv4' });
 });
 
+// The system's resolver takes these for addresses, and the policy would be asked with a spelling that it does not know.
+it.each(['::1%1', '::1%lo', '::FFFF:127.0.0.1%1', 'a:b'])('the name %s, which is none, is not looked up', host => {
+  const { send, lookups, drops, asked } = outbound();
+  send(named(host, 9), 'x');
+  expect({ drops, lookups: lookups.length, asked }).toEqual({ drops: ['name'], lookups: 0, asked: [] });
+});
+
+it('many that are empty do not wait without end for a name', () => {
+  const { send, drops } = outbound();
+  for (let count = 0; count < 600; count++) send(named('a.example', 9), '');
+  expect(drops).toHaveLength(600 - (256 * 1024) / 512);
+});
+
 // dns.lookup hands back what is an address already as it is written.
 it.each(['0:0:0:0:0:0:0:1', '::0001'])('the address ::1, sent as the name %s, gets its answers', async host => {
   const peer = await startPeer('::1');
@@ -277,7 +290,7 @@ describe('a name that is being looked up', () => {
     expect(drops).toEqual([]);
     send(named('a.example', 9), datagram);
     expect(drops).toEqual(['busy']);
-    send(named('b.example', 9), 'x'.repeat(256 * 1024 - 4 * 64 * 1000));
+    send(named('b.example', 9), 'x'.repeat(256 * 1024 - 4 * 64 * 1000 - 5 * 512));
     expect(drops).toEqual(['busy']);
     send(named('c.example', 9), 'x');
     expect(drops).toEqual(['busy', 'busy']);

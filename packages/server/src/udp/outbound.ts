@@ -37,6 +37,9 @@ const RECEIVE_BUFFER_BYTES = 1024 * 1024;
 /** Datagrams that wait for a name are copies; what is more than this is dropped. */
 const MAX_WAITING_BYTES = 256 * 1024;
 
+/** What an empty one takes. */
+const WAITING_OVERHEAD = 512;
+
 /** Whom an association has written to; the one that was added first is forgotten when there are more. */
 const MOST_PEERS = 4096;
 
@@ -63,19 +66,24 @@ export class Outbound {
       this.#sendTo({ address: host, family: type === 'ipv6' ? 6 : 4 }, undefined, port, data, at, length);
       return;
     }
+    if (host.includes(':')) {
+      this.#options.dropped('name'); // no name has one; `::1%1` would be an address to the system's resolver
+      return;
+    }
     const found = this.#options.names.find(host, this.#options.user);
     if (!(found instanceof Promise)) {
       this.#sendToFound(found, host, port, data, at, length);
       return;
     }
-    if (this.#waitingBytes + length > MAX_WAITING_BYTES) {
+    const weight = length + WAITING_OVERHEAD;
+    if (this.#waitingBytes + weight > MAX_WAITING_BYTES) {
       this.#options.dropped('busy');
       return;
     }
     const copy = new Uint8Array(data.subarray(at, at + length)); // the slice() of a Buffer would be a view
-    this.#waitingBytes += length;
+    this.#waitingBytes += weight;
     void found.then(address => {
-      this.#waitingBytes -= length;
+      this.#waitingBytes -= weight;
       if (!this.#closed) this.#sendToFound(address, host, port, copy, 0, length);
     });
   }

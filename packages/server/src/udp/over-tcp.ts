@@ -66,7 +66,10 @@ export function serveDatagramStream(options: DatagramStreamOptions): Promise<Dat
       counts,
       dropped,
       receive: (from, data) => {
-        if (packets.send(from, data, 0, data.length)) counts.down(data.length);
+        const { connectedTo } = packets;
+        // The client would take it for one from the port that it is connected to: no packet says where it came from.
+        if (connectedTo !== undefined && from.port !== connectedTo.port) dropped('stranger');
+        else if (packets.send(from, data, 0, data.length)) counts.down(data.length);
         else dropped('congested');
       },
     });

@@ -30,7 +30,6 @@ describe('the table of associations', () => {
     expect(associations.use('a')).toBe('a');
     expect(associations.use('b')).toBeUndefined();
     associations.keep('b');
-    associations.delete('b');
     expect(associations.size).toBe(1);
   });
 
@@ -120,12 +119,6 @@ describe('the table of associations', () => {
       expect(vi.getTimerCount()).toBe(0);
       add('a');
       add('b');
-      expect(vi.getTimerCount()).toBe(1);
-      associations.delete('a');
-      expect(vi.getTimerCount()).toBe(1);
-      associations.delete('b');
-      expect(vi.getTimerCount()).toBe(0);
-      add('c');
       expect(vi.getTimerCount()).toBe(1);
       associations.clear();
       expect(vi.getTimerCount()).toBe(0);
@@ -220,28 +213,26 @@ describe('the table of associations', () => {
     });
 
     it('forgets users who have none any more', () => {
-      const { associations, add, evicted } = table({ max: 4 });
+      const { add, evicted } = table({ max: 4 });
       add('b', 'bob');
       add('c', 'carol');
-      associations.delete('b');
-      associations.delete('c');
+      pass(IDLE_MS + 1000);
       for (const key of ['a1', 'a2', 'a3', 'a4']) add(key, 'alice');
       add('d1', 'dave');
       add('d2', 'dave'); // two of four, which is the share of one of two
       add('d3', 'dave');
-      expect(evicted()).toEqual(['a1', 'a2', 'd1']);
+      expect(evicted()).toEqual(['b', 'c', 'a1', 'a2', 'd1']);
     });
-  });
 
-  it('deletes without a word, and takes the same key again', () => {
-    const { associations, add, removed } = table();
-    add('a');
-    associations.delete('a');
-    expect(associations.use('a')).toBeUndefined();
-    expect(associations.size).toBe(0);
-    add('a', 'bob');
-    expect(associations.use('a')).toBe('a');
-    expect(removed).toEqual([]);
+    it('leaves a quarter to those that are only beginning, though all others were used again', () => {
+      const { associations, add, evicted } = table({ max: 8 });
+      for (let count = 0; count < 8; count++) {
+        add(`old ${count}`);
+        associations.use(`old ${count}`);
+      }
+      for (let count = 0; count < 4; count++) add(`new ${count}`);
+      expect(evicted()).toEqual(['old 0', 'old 1', 'new 0', 'new 1']);
+    });
   });
 
   it('gives all back when it is cleared, without a word', () => {
@@ -270,7 +261,7 @@ describe('the table of associations', () => {
 
   it('agrees with a list that is searched from end to end', () => {
     const step = fc.record({
-      what: fc.constantFrom('add', 'add', 'add', 'use', 'use', 'keep', 'delete'),
+      what: fc.constantFrom('add', 'add', 'add', 'use', 'use', 'keep'),
       user: fc.constantFrom('a', 'a', 'a', 'b', 'c', 'd'),
       index: fc.nat(30),
       seconds: fc.constantFrom(1, 1, 1, 2, 40),
@@ -337,10 +328,9 @@ class Model {
     this.#entries.push({ key, user, usedAt: Date.now(), proven: false });
   }
 
-  touch(key: string, what: 'use' | 'keep' | 'delete'): void {
+  touch(key: string, what: 'use' | 'keep'): void {
     const entry = this.#entries.find(candidate => candidate.key === key);
     if (entry === undefined) return;
-    if (what === 'delete') this.#take(key);
     entry.usedAt = Date.now();
     if (what === 'use') entry.proven = true;
   }

@@ -35,8 +35,8 @@ const TICK_MS = 1000;
  * room. Room is made
  *
  * - by the user who has most, so that nobody can push out the associations of others,
- * - among those that sent once only, as one question for a name does, before those that were used again: a flood of new
- *   ones pushes out itself,
+ * - among those that sent once only, as one question for a name does, if they are a quarter or more, else among those that
+ *   were used again: a flood of new ones gets that quarter, and then pushes out itself,
  * - and there by the one that was not used for longest.
  */
 export class AssociationTable<K, A> {
@@ -94,12 +94,6 @@ export class AssociationTable<K, A> {
     return count;
   }
 
-  /** Takes one out, without a call of `remove`. */
-  delete(key: K): void {
-    const entry = this.#entries.get(key);
-    if (entry !== undefined) this.#unlink(entry);
-  }
-
   /** Takes all out, without a call of `remove`, and returns them. */
   clear(): A[] {
     const associations = Array.from(this.#entries.values(), ({ association }) => association);
@@ -125,7 +119,8 @@ export class AssociationTable<K, A> {
     if (sizeOf(newcomer) * this.#groups.size < this.#options.max) {
       for (const other of this.#groups.values()) if (sizeOf(other) > sizeOf(group)) group = other;
     }
-    const generation = group.fresh.size > 0 ? group.fresh : group.proven;
+    // A quarter is theirs in any case: what is only beginning must live until its answer has come.
+    const generation = group.fresh.size * 4 >= sizeOf(group) ? group.fresh : group.proven;
     const [oldest] = generation.values();
     if (oldest !== undefined) this.#remove(oldest, 'room');
   }

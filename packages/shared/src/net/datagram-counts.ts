@@ -75,5 +75,6 @@ const CODEC_REASONS: Partial<Record<ErrorCode, DropReason>> = {
 
 /** The reason for an error of the system while sending. */
 export function sendDropReason({ code }: NodeJS.ErrnoException): DropReason {
-  return code === 'EMSGSIZE' ? 'too-long' : 'unreachable';
+  if (code === 'EMSGSIZE') return 'too-long';
+  return code === 'ENOBUFS' || code === 'ENOMEM' || code === 'EAGAIN' ? 'congested' : 'unreachable';
 }

@@ -1,6 +1,6 @@
-import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import { createSocket, type RemoteInfo, Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { MAX_DATAGRAM_BYTES } from '../crypto/datagram.ts';
 import { type Binding, DatagramSocket, datagramSpace, type Origin } from './datagram-socket.ts';
 
@@ -152,10 +152,65 @@ it('sends what stands in the common space before somebody else writes there', as
   peer.socket.on('message', data => received.push(String(data)));
   const sent = Array.from({ length: 200 }, (_, index) => `datagram ${index}`);
   for (const text of sent) {
-    const space = datagramSpace();
+    const space = datagramSpace(text.length);
     space.set(bytes(text));
     socket.send(space, 0, text.length, peer.at);
-    datagramSpace().fill(0);
+    datagramSpace(text.length).fill(0);
   }
   await expect.poll(() => received).toEqual(sent);
+});
+
+describe('a network that is busy', () => {
+  it('keeps one datagram waiting, in a space of its own, and no second one', async () => {
+    const { socket } = bind();
+    const peer = await startPeer();
+    const queue = vi.spyOn(Socket.prototype, 'getSendQueueCount');
+    onTestFinished(() => queue.mockRestore());
+    for (const length of [100, 10_000]) {
+      const send = () => socket.send(datagramSpace(length), 0, length, peer.at);
+      queue.mockReturnValue(0);
+      const space = datagramSpace(length);
+      expect(send()).toBe(true);
+      expect(datagramSpace(length)).toBe(space); // the system has taken it
+      queue.mockReturnValue(1);
+      expect(send()).toBe(true);
+      expect(datagramSpace(length)).not.toBe(space); // it waits there
+      expect(send()).toBe(false);
+      queue.mockReturnValue(0);
+      expect(send()).toBe(true);
+    }
+  });
+
+  it('never gets an array that is somebody else’s, who may write there again', async () => {
+    const { socket } = bind();
+    const peer = await startPeer();
+    const sent: Uint8Array[] = [];
+    const send = vi
+      .spyOn(Socket.prototype, 'send')
+      .mockImplementation((data: unknown) => void sent.push(data as Buffer));
+    onTestFinished(() => send.mockRestore());
+    for (const length of [5, 60_000]) {
+      const pooled = new Uint8Array(length + 2).fill(7);
+      socket.send(pooled, 1, length, peer.at);
+      expect(sent.at(-1)!.buffer).not.toBe(pooled.buffer);
+      expect(sent.at(-1)!.subarray(0, length)).toEqual(Buffer.alloc(length, 7));
+    }
+  });
+});
+
+it('is not connected where there is no way, says why, and sends nothing', async () => {
+  const { socket, failures } = bind({ address: '0.0.0.0' });
+  expect(socket.connect({ address: '255.255.255.255', port: 9 })).toBe(false); // not without SO_BROADCAST
+  expect(socket.send(bytes('nobody'), 0, 6)).toBe(false);
+  await expect.poll(() => failures).toEqual(['EACCES']);
+});
+
+it('says nothing any more once it is closed', async () => {
+  const { socket, failures } = bind({ address: '0.0.0.0' });
+  socket.connect({ address: '255.255.255.255', port: 9 });
+  socket.close();
+  const other = bind({ address: '0.0.0.0' });
+  other.socket.connect({ address: '255.255.255.255', port: 9 });
+  await expect.poll(() => other.failures).toEqual(['EACCES']);
+  expect(failures).toEqual([]);
 });

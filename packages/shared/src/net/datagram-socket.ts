@@ -28,27 +28,32 @@ export interface Binding {
   readonly ipv6Only?: boolean;
 }
 
-/** What may wait in the process for a network card that is busy; what comes then is dropped, as a router would. */
-const MAX_QUEUED_BYTES = 256 * 1024;
+/** Most datagrams with all that goes around them; a socket that has to wait with one keeps no more than this. */
+const SMALL_SPACE = 4 * 1024;
 
 /** The longest datagram that there is, and a SOCKS header ahead of it. */
-const DATAGRAM_SPACE = 64 * 1024 + DATAGRAM_HEADER_MAX_BYTES;
+const LARGE_SPACE = 64 * 1024 + DATAGRAM_HEADER_MAX_BYTES;
 
-let space: Uint8Array = Buffer.allocUnsafeSlow(DATAGRAM_SPACE);
+let small: Uint8Array = Buffer.allocUnsafeSlow(SMALL_SPACE);
+let large: Uint8Array = Buffer.allocUnsafeSlow(LARGE_SPACE);
 
 /**
  * Room for one datagram to be sent next, the same for all sockets of the process: valid until the event loop goes on or
  * somebody else asks for it.
+ *
+ * @param length the bytes that are needed; there may be more.
  */
-export function datagramSpace(): Uint8Array {
-  return space;
+export function datagramSpace(length: number): Uint8Array {
+  return length <= SMALL_SPACE ? small : large;
 }
 
 /** A UDP socket. What it is given is sent at once or, when the network is busy, a little later, or not at all. */
 export class DatagramSocket {
   readonly #socket: Socket;
   readonly #failed: (error: NodeJS.ErrnoException) => void;
+  /** Whether a datagram waits, or did when it was last looked. */
   #queueing = false;
+  #connected = false;
   #closed = false;
 
   private constructor(socket: Socket, { receive, failed }: DatagramSocketOptions) {
@@ -58,7 +63,9 @@ export class DatagramSocket {
     socket.on('message', (data: Buffer, from: RemoteInfo) => {
       if (from.port !== 0) receive(data, from);
     });
-    socket.on('error', failed);
+    socket.on('error', error => {
+      if (!this.#closed) failed(error);
+    });
   }
 
   /**
@@ -99,26 +106,42 @@ export class DatagramSocket {
     return { address, port };
   }
 
-  /** Talks to this peer only: `send` goes there, and nothing else is received. */
-  connect(peer: Origin): void {
+  /**
+   * Talks to this peer only: `send` goes there, and nothing else is received.
+   *
+   * @returns false when there is no way there now; `failed` is told why a moment later, and it is not connected.
+   */
+  connect(peer: Origin): boolean {
     this.#socket.connect(peer.port, peer.address);
+    try {
+      this.#socket.remoteAddress(); // node:dgram has no other way to say at once that it failed
+      this.#connected = true;
+    } catch {
+      this.#connected = false;
+    }
+    return this.#connected;
   }
 
   /**
-   * Sends `data[at, +length)`, which may be {@link datagramSpace}; of other arrays nobody may change what was sent.
+   * Sends `data[at, +length)`, best out of {@link datagramSpace}; of whatever it is, nothing is needed afterwards.
    *
    * @param to the peer, unless it is connected.
-   * @returns false when it was dropped because too much is waiting, or there is no port to send to. Other failures reach `failed` a moment later.
+   * @returns false when it was dropped: one is waiting already, behind all that the system keeps for a busy network; or
+   *   there is nobody to send it to. Other failures reach `failed` a moment later.
    */
   send(data: Uint8Array, at: number, length: number, to?: Origin): boolean {
     const socket = this.#socket;
-    if (this.#closed || to?.port === 0 || (this.#queueing && socket.getSendQueueSize() > MAX_QUEUED_BYTES))
-      return false;
+    const isAddressed = to === undefined ? this.#connected : to.port !== 0;
+    if (this.#closed || !isAddressed || (this.#queueing && socket.getSendQueueCount() > 0)) return false;
+    if (data !== small && data !== large) {
+      const space = datagramSpace(length);
+      space.set(data.subarray(at, at + length), 0);
+      return this.send(space, 0, length, to);
+    }
     if (to === undefined) socket.send(data, at, length, this.#onSent);
     else socket.send(data, at, length, to.port, to.address, this.#onSent);
     this.#queueing = socket.getSendQueueCount() > 0;
-    // It waits in the space, which therefore is its own now.
-    if (this.#queueing && data === space) space = Buffer.allocUnsafeSlow(DATAGRAM_SPACE);
+    if (this.#queueing) giveAway(data);
     return true;
   }
 
@@ -136,4 +159,10 @@ export class DatagramSocket {
 /** Addresses are their own answer. node:dgram gives the family of its socket, so nothing is parsed for each datagram. */
 function itself(address: string, family: unknown, callback: unknown): void {
   (callback as (error: null, address: string, family: number) => void)(null, address, family as number);
+}
+
+/** A datagram waits in this space, which therefore is its own now. */
+function giveAway(space: Uint8Array): void {
+  if (space === small) small = Buffer.allocUnsafeSlow(SMALL_SPACE);
+  else large = Buffer.allocUnsafeSlow(LARGE_SPACE);
 }

@@ -1,3 +1,5 @@
+import { PodsocksError } from '../runtime/errors.ts';
+
 /** Descriptors that are not connections: event loop, listeners, logs, resolver, and some air. */
 const RESERVED = 48;
 
@@ -32,6 +34,22 @@ export function connectionBudget(nofile = Number.POSITIVE_INFINITY, { each = 2, 
 
 /** One for IPv4, one for IPv6, each when it is needed. */
 export const SOCKETS_PER_ASSOCIATION = 2;
+
+/**
+ * @param nofile as of {@link connectionBudget}.
+ * @throws PodsocksError ERR_CONFIG when so many associations would leave less than half of the descriptors.
+ */
+export function checkAssociations(associations: number, nofile = Number.POSITIVE_INFINITY): void {
+  const limit = Math.min(descriptorLimit(), nofile);
+  const needed = associations * SOCKETS_PER_ASSOCIATION;
+  if (needed <= limit / 2) return;
+  throw new PodsocksError(
+    'ERR_CONFIG',
+    `${associations} UDP associations (--udp-max-associations) may need ${needed} open files, more than half of the ` +
+      `${limit} that there are; ask for fewer, raise the limit (ulimit -n), or say how many connections there may be beside ` +
+      'them (--max-connections)',
+  );
+}
 
 /** How many UDP associations fit without taking more than a quarter of what there is. */
 export function associationBudget(nofile = Number.POSITIVE_INFINITY): number {

@@ -7,7 +7,8 @@ import type { Origin } from './datagram-socket.ts';
 /** A datagram that went no further. */
 export interface Drop {
   readonly reason: DropReason;
-  readonly client: Origin;
+  /** Where it is known. */
+  readonly client?: Origin | undefined;
   /** Where it is known. */
   readonly user?: string | undefined;
 }
@@ -20,7 +21,7 @@ export function dropLog(log: Logger): (drop: Drop) => void {
   const reportOf = (reason: DropReason) => {
     const report = atMostEvery<Drop>(LOG_INTERVAL_MS, (count, { client, user }) =>
       log.warn(
-        { count, reason, client: formatOrigin(client), ...(user !== undefined && { user }) },
+        { count, reason, ...(client && { client: formatOrigin(client) }), ...(user !== undefined && { user }) },
         `datagram dropped: ${DROP_REASONS[reason]}`,
       ),
     );

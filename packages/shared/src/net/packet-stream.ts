@@ -48,7 +48,6 @@ export class PacketStream implements Idling {
   #request: Uint8Array | undefined;
   /** Ahead of the first packet. */
   #prefix: Uint8Array | undefined;
-  /** Where all packets go to and come from, if one request has said so for all. */
   #connectedTo: Target | undefined;
   #over = false;
 
@@ -62,6 +61,11 @@ export class PacketStream implements Idling {
     clock.add(this);
     connection.receive = this.#receive;
     connection.socket.on('end', this.#onEnd).on('error', this.#onError).on('close', this.#onClose);
+  }
+
+  /** Where all packets go to and come from, if the request has said so for all. */
+  get connectedTo(): Target | undefined {
+    return this.#connectedTo;
   }
 
   /** Begins to read. @param first bytes that were opened already; the buffer is given back. */
