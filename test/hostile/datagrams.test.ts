@@ -350,7 +350,9 @@ describe('a flood of names that there are not', () => {
 describe('when descriptors run out', () => {
   it('new associations are dropped and counted, and old ones go on', async () => {
     const NEW = 300;
-    const victim = await startServerProcess(SIP022, await udp({ udpMaxAssociations: 10_000, maxConnections: 10 }), { descriptors: 128 });
+    const victim = await startServerProcess(SIP022, await udp({ udpMaxAssociations: 10_000, maxConnections: 10 }), {
+      descriptors: 128,
+    });
     const server = serverOf(victim);
     const echo = await startWitnessedEcho();
     const target = targetOf('127.0.0.1', echo.port);
