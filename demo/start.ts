@@ -38,7 +38,11 @@ function readPort(argv: readonly string[]): string {
 async function start(port: string, log: Logger): Promise<Running> {
   const password = randomBytes(methodNamed(DEFAULT_METHOD).keyBytes).toString('base64');
   const page = await startPage();
-  const { config: serverConfig } = loadServer({ server: ['127.0.0.1'], serverPort: '0', password }, {});
+  const { config: serverConfig } = loadServer(
+    // The page is on this machine, where users may go only when it is said.
+    { server: ['127.0.0.1'], serverPort: '0', password, allow: ['127.0.0.0/8', '::1'], policyDefault: 'allow' },
+    {},
+  );
   const server = await startServer(serverConfig, { log });
   try {
     const [address] = server.addresses;

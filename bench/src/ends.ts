@@ -30,7 +30,7 @@ const INVOCATIONS: Readonly<
   podsocks: (end, { method, password, serverPort, socksPort, udp }) => ({
     args: [
       ...['-s', LOOPBACK, '-p', `${serverPort}`, '-m', method, '--log-level', 'warn'],
-      ...(end === 'client' ? ['-l', `${socksPort}`] : []),
+      ...(end === 'client' ? ['-l', `${socksPort}`] : ['--allow', '127.0.0.0/8']),
       ...(udp ? ['-u'] : []),
     ],
     env: { SS_PASSWORD: password },

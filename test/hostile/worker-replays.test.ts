@@ -2,6 +2,7 @@ import type { ServerConfig } from '@podsocks/server/config';
 import { startWorkers } from '@podsocks/server/workers/primary';
 import { createLogger } from '@podsocks/shared/runtime/log';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { ALLOW_LOOPBACK } from '../support/allow-loopback.ts';
 import { recorded, serves } from './support/attacks.ts';
 import { type Attackable, COMMON, freshKeys, LOOPBACK, type Scheme, SIP004, underEachScheme } from './support/ends.ts';
 import { opened, requestTo } from './support/requests.ts';
@@ -84,7 +85,14 @@ async function startVictim(scheme: Scheme): Promise<{ victim: Attackable; refusa
   const lines: string[] = [];
   const destination = { write: (line: string) => void lines.push(line) };
   const log = createLogger({ level: 'warn', format: 'json', name: 'hostile', destination });
-  const own = { listen: LOOPBACK, method: scheme.method, workers: WORKERS, udpTimeout: 300_000, ...keys.server };
+  const own = {
+    listen: LOOPBACK,
+    method: scheme.method,
+    workers: WORKERS,
+    udpTimeout: 300_000,
+    policy: ALLOW_LOOPBACK,
+    ...keys.server,
+  };
   const server = await startWorkers({ ...COMMON, ...own } satisfies ServerConfig, { log });
   onTestFinished(() => server.close());
   const refusals = () =>

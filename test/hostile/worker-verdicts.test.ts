@@ -3,6 +3,7 @@ import { SharedReplays } from '@podsocks/server/workers/shared-replays';
 import type { Verdict } from '@podsocks/shared/crypto/replay-filter';
 import { createLogger } from '@podsocks/shared/runtime/log';
 import { expect, it, onTestFinished } from 'vitest';
+import { ALLOW_LOOPBACK } from '../support/allow-loopback.ts';
 import { serves } from './support/attacks.ts';
 import { COMMON, freshKeys, LOOPBACK, type Scheme, underEachScheme } from './support/ends.ts';
 import { requestTo } from './support/requests.ts';
@@ -94,7 +95,14 @@ async function startWorker(scheme: Scheme, settings: { readonly handshakeTimeout
     salts: () => salts,
     isAsked: () => new Promise(resolve => asked.addEventListener('asked', resolve, { once: true })),
   };
-  const own = { listen: LOOPBACK, method: scheme.method, workers: 1, udpTimeout: 300_000, ...keys.server };
+  const own = {
+    listen: LOOPBACK,
+    method: scheme.method,
+    workers: 1,
+    udpTimeout: 300_000,
+    policy: ALLOW_LOOPBACK,
+    ...keys.server,
+  };
   const listener = prepareServer({ ...COMMON, ...own, ...settings }, { log, replays });
   await listener.listen();
   onTestFinished(() => listener.close());

@@ -8,6 +8,7 @@ import { methodNamed } from '@podsocks/shared/crypto/methods';
 import type { Logger } from '@podsocks/shared/runtime/log';
 import { createLogger } from '@podsocks/shared/runtime/log';
 import { onTestFinished } from 'vitest';
+import { ALLOW_LOOPBACK } from '../support/allow-loopback.ts';
 import { backendUnderTest } from '../support/backend-under-test.ts';
 import type { Connection } from '../support/connection.ts';
 import { startOwnServer, WORKERS } from '../support/own-server.ts';
@@ -68,6 +69,7 @@ export async function startPair(options: PairOptions = {}): Promise<Pair> {
       cryptoBackend: backendUnderTest(method),
       workers: WORKERS,
       udpTimeout: 300_000,
+      policy: ALLOW_LOOPBACK,
       key: serverKey(method, password),
       users: users.map(user => ({ name: user.name, key: serverKey(method, user.password) })),
       ...options.server,

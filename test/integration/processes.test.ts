@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { LOOPBACK_ALLOWED } from '../support/allow-loopback.ts';
 import { describeOnLinux } from '../support/describe-on-linux.ts';
 import { freePort } from '../support/free-port.ts';
 import { CLIENT, DEMO, run, SERVER } from '../support/own-program.ts';
@@ -62,7 +63,9 @@ describe('signals', () => {
     const echo = await startEcho();
     onTestFinished(() => echo.close());
     const [serverPort, socksPort] = [await freePort(), await freePort()];
-    const server = run(SERVER, ['-s', '127.0.0.1', '-p', `${serverPort}`], { env: { SS_PASSWORD: KEY } });
+    const server = run(SERVER, ['-s', '127.0.0.1', '-p', `${serverPort}`], {
+      env: { SS_PASSWORD: KEY, ...LOOPBACK_ALLOWED },
+    });
     const client = run(CLIENT, ['-s', '127.0.0.1', '-p', `${serverPort}`, '-l', `${socksPort}`], {
       env: { SS_PASSWORD: KEY },
     });

@@ -10,6 +10,7 @@ import { streamServices } from '@podsocks/shared/net/stream-services';
 import { createLogger } from '@podsocks/shared/runtime/log';
 import { targetOf } from '@podsocks/shared/wire/address';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { ALLOW_LOOPBACK } from '../support/allow-loopback.ts';
 import { backendUnderTest } from '../support/backend-under-test.ts';
 import { Connection } from '../support/connection.ts';
 import {
@@ -62,6 +63,7 @@ async function start(method: Method, settings: Partial<ServerConfig> = {}, users
     cryptoBackend: backendUnderTest(method),
     workers: WORKERS,
     udpTimeout: 60_000,
+    policy: ALLOW_LOOPBACK,
     ...(users.length > 0 && method.generation === 'sip004' ? {} : { key }),
     users: own,
     ...settings,

@@ -3,6 +3,7 @@ import { startClient } from '@podsocks/client/client';
 import { loadClient } from '@podsocks/client/config';
 import { createLogger } from '@podsocks/shared/runtime/log';
 import { expect, onTestFinished } from 'vitest';
+import { LOOPBACK_ALLOWED } from '../support/allow-loopback.ts';
 import type { Connection } from '../support/connection.ts';
 import { freePort } from '../support/free-port.ts';
 import { type Program, type RunOptions, run, SERVER } from '../support/own-program.ts';
@@ -30,7 +31,10 @@ export async function startWithWorkers(
 ): Promise<ServerWithWorkers> {
   const port = await freePort();
   const own = ['-s', '127.0.0.1', '-p', `${port}`, '--workers', `${WORKERS}`, '-v', '--log-format', 'json'];
-  const server = run(SERVER, [...own, ...args], { ...options, env: { SS_PASSWORD: KEY, ...options.env } });
+  const server = run(SERVER, [...own, ...args], {
+    ...options,
+    env: { SS_PASSWORD: KEY, ...LOOPBACK_ALLOWED, ...options.env },
+  });
   await server.wrote(/listening on/);
 
   const echo = await startEcho();

@@ -65,13 +65,25 @@ export function commandOf(impl: Implementation, end: 'server' | 'client'): [stri
   return [pathOf(end === 'server' ? server : client)];
 }
 
+/** On loopback, and in the namespaces that tests make. */
+const TARGETS = ['127.0.0.0/8', '::1', '10.0.0.0/8'];
+
 export async function startServer(options: ServerOptions): Promise<End> {
   const { impl, method, password, users, udp } = options;
   const port = await freePort();
   const ready = udp === 'plain' && process.platform === 'linux' ? listensOnBoth(port) : port;
   if (impl === 'sing-box') return startFromFile(impl, 'server', singBoxServer(options, port), port, [], ready);
   const mode = udp === 'plain' ? { mode: 'tcp_and_udp' } : {};
-  const server = { server: '127.0.0.1', server_port: port, method, password, ...(users && { users }), ...mode };
+  const policy = impl === 'podsocks' ? { allow: TARGETS } : {};
+  const server = {
+    server: '127.0.0.1',
+    server_port: port,
+    method,
+    password,
+    ...(users && { users }),
+    ...mode,
+    ...policy,
+  };
   // shadowsocks-rust overlooks `users` outside of `servers`.
   const config = impl === 'rust' ? { servers: [server] } : server;
   return startFromFile(impl, 'server', config, port, flagsOf(impl, method), ready);

@@ -130,6 +130,7 @@ describe('ss-local', () => {
     [[SERVER_URL, '-u', '--mode', 'tcp_only'], 'ss-local: -u (--udp) and --mode contradict each other; keep one'],
     [[SERVER_URL, '--mode', 'tcp_only', '--udp-over-tcp'], 'ss-local: --udp-over-tcp: carries UDP, and --mode says'],
     [[SERVER_URL, '--udp-ports', '2-1'], 'ss-local: --udp-ports: is no range of ports; '],
+    [[SERVER_URL, '-d', '10.0.0.1'], 'ss-local: -d (--nameserver): names are looked up by ss-server; leave it out'],
     [[SERVER_URL, '--plugin', 'obfs-local'], 'ss-local: --plugin: plugins are not available'],
     [['--lokal-port', '1'], '(did you mean --local-port?)'],
   ])('returns 2 for %#', async (argv, message) => {

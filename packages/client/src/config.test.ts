@@ -550,7 +550,11 @@ test.each<[Sources, string]>([
   [{ file: { server: 'x:0', password: A } }, 'server: no server has port 0; give its port'],
   [{ file: { ...server, users: [{ name: 'a', password: 'hunter2' }] } }, 'users: they belong to ss-server'],
   [{ file: { ...server, protocol: 'http' } }, 'protocol: "http" is not one of socks'],
-  [{ file: { ...server, acl: 'x' } }, 'acl: access control lists are not available yet'],
+  [
+    { file: { ...server, nameserver: '10.0.0.1' } },
+    'nameserver: names are looked up by ss-server; put it into its file',
+  ],
+  [{ file: { ...server, acl: 'x' } }, 'acl: ss-local has no access control list yet'],
   [
     { file: { ...server, local_address: '127.0.0.1:1080' } },
     'local_address: is an address with a port; give the port as -l',

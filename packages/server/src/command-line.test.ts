@@ -77,6 +77,8 @@ describe('ss-server', () => {
     [['-k', A, '-u', '--mode', 'udp_only'], 'ss-server: -u (--udp) and --mode contradict each other; keep one'],
     [['-k', A, '-U', '--workers', '2'], 'ss-server: --workers: UDP is served by one process, and there is nothing'],
     [['-k', A, '--udp-timeout', '59'], 'ss-server: --udp-timeout: "59" is not a time in seconds that UDP can do with'],
+    [['-k', A, '-d', 'dns.example'], 'ss-server: -d (--nameserver): "dns.example" is no address of a DNS server; give'],
+    [['-k', A, '--dns-ndots', '16'], 'ss-server: --dns-ndots: "16" is no number of dots; give one from 0 to 15'],
     [['-k', A, '--acl', 'x'], 'ss-server: --acl: '],
     [['url', '-u', '--mode', 'tcp_only', '--host', 'x'], 'ss-server: -u (--udp) and --mode contradict each other'],
     [['-l', '1080'], 'ss-server: unknown option -l; see: ss-server --help'],
@@ -96,7 +98,7 @@ describe('ss-server', () => {
     expect({ code, started }).toEqual({ code: 0, started: [] });
     expect(err).toMatch(/^ss-server: warning: .*fast_open: Node.js has no TCP Fast Open[^\n]*\n$/);
     expect(out).toMatch(
-      /listen +0\.0\.0\.0:1234\n.*method +2022-blake3-aes-256-gcm\n.*users +alice\n.*leaves from +::1\n.*workers +3\n/,
+      /listen +0\.0\.0\.0:1234\n.*method +2022-blake3-aes-256-gcm\n.*users +alice\n.*leaves from +::1\n[\s\S]*DNS servers +[\s\S]*workers +3\n/,
     );
     for (const secret of [A, C]) expect(out).not.toContain(secret);
   });
@@ -123,6 +125,17 @@ describe('ss-server', () => {
     expect(without).not.toContain('UDP');
   });
 
+  test('--check prints whom it would ask for names', async () => {
+    const servers = ['-d', '10.96.0.10,[::1]:5353', '--nameserver', '10.0.0.1'];
+    const { out } = await run(['--check', '-k', A, ...servers, '--dns-search', 'a.example, .', '--dns-ndots', '0']);
+    expect(out).toMatch(
+      /DNS servers +10\.96\.0\.10:53, \[::1\]:5353, 10\.0\.0\.1:53\n.*DNS search +a\.example, \.\n.*DNS ndots +0\n/,
+    );
+    expect((await run(['--check', '-k', A])).out).toMatch(
+      /DNS servers +those of \/etc\/resolv\.conf\n.*DNS search +as \/etc\/resolv\.conf says\n.*DNS ndots +as \/etc/,
+    );
+  });
+
   test('--version', async () => {
     expect(await run(['-V'])).toMatchObject({ code: 0, out: '1.2.3\n' });
   });
@@ -139,8 +152,15 @@ describe('--help', () => {
         '-s',
         '-p',
         '-b',
+        '-d',
+        '--dns-search',
+        '--dns-ndots',
         '--udp-max-associations',
         '--udp-timeout',
+        '--allow',
+        '--deny',
+        '--policy-default',
+        '--acl',
         '--drain-timeout',
         '--workers',
         '-k',
@@ -164,13 +184,26 @@ describe('--help', () => {
     const { out } = await run(['--help']);
     const variables = new Set(out.match(/\bSS_\w+/g));
     expect([...variables].sort()).toEqual([
-      ...['SS_CONFIG', 'SS_CRYPTO_BACKEND', 'SS_DRAIN_TIMEOUT', 'SS_LOCAL_ADDRESS', 'SS_LOG_FORMAT', 'SS_LOG_LEVEL'],
+      ...[
+        'SS_ACL',
+        'SS_ALLOW',
+        'SS_CONFIG',
+        'SS_CRYPTO_BACKEND',
+        'SS_DENY',
+        'SS_DNS_NDOTS',
+        'SS_DNS_SEARCH',
+        'SS_DRAIN_TIMEOUT',
+        'SS_LOCAL_ADDRESS',
+      ],
+      ...['SS_LOG_FORMAT', 'SS_LOG_LEVEL'],
       ...[
         'SS_MAX_CONNECTIONS',
         'SS_METHOD',
         'SS_MODE',
+        'SS_NAMESERVER',
         'SS_PASSWORD',
         'SS_PASSWORD_FILE',
+        'SS_POLICY_DEFAULT',
         'SS_SERVER',
         'SS_SERVER_PORT',
         'SS_TIMEOUT',
@@ -185,6 +218,12 @@ describe('--help', () => {
     const values: Record<string, string> = { '--method': 'aes-256-gcm', '--log-level': 'info', '--log-format': 'json' };
     values['--crypto-backend'] = 'auto';
     values['--mode'] = 'udp_only';
+    values['--nameserver'] = '10.0.0.1';
+    values['--allow'] = '10.0.0.0/8';
+    values['--deny'] = '::1';
+    values['--policy-default'] = 'deny';
+    values['--acl'] = join(folder, 'acl');
+    writeFileSync(join(folder, 'acl'), '[outbound_block_list]\n10.0.0.0/8\n');
     values['--udp-timeout'] = '60';
     values['--password-file'] = join(folder, 'key');
     writeFileSync(join(folder, 'key'), 'x', { mode: 0o600 });

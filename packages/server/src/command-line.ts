@@ -11,6 +11,8 @@ import { parseHost, parsePort } from '@podsocks/shared/settings/values';
 import { formatTarget } from '@podsocks/shared/wire/address';
 import { formatSsUrl } from '@podsocks/shared/wire/ss-url';
 import { type LoadedServer, loadServer, SERVER_SETTINGS, type ServerConfig } from './config.ts';
+import { POLICY_TEST_SETTINGS, testPolicy } from './policy-test.ts';
+import { resolverOf } from './server-resolver.ts';
 
 const NAME = 'ss-server';
 
@@ -83,16 +85,39 @@ export async function main(
     for (const line of urls(loaded, url.opts())) stdout.write(`${line}\n`);
   });
 
+  const policy = program.command('policy').description('what the policy says: see policy test').helpCommand(false);
+  policy.action(() => {
+    throw new PodsocksError('ERR_USAGE', 'policy: there is one thing to do with it: ss-server policy test <host:port>');
+  });
+  const policyTest = policy.command('test').description('say who may go where, and why; exit code 1 if not');
+  policyTest.argument('<host:port>', 'target, as a client would ask for it');
+  addSettings(policyTest, POLICY_TEST_SETTINGS);
+  policyTest.action(async (target: string) => {
+    const loaded = loadServer(program.opts(), env);
+    printWarnings(NAME, loaded, surroundings);
+    const given = flagLayer(POLICY_TEST_SETTINGS, policyTest.opts());
+    const resolver = resolverOf(loaded.config);
+    const asked = { target, user: given.user?.value, protocol: given.protocol?.value };
+    const { text, allowed } = await testPolicy(loaded.config, resolver, asked).finally(() => resolver.close());
+    stdout.write(text);
+    exitCode = allowed ? 0 : 1;
+  });
+
   return (await runProgram(program, argv, surroundings)) || exitCode;
 }
 
 function describe(config: ServerConfig): [label: string, value: string][] {
   const { listen, method, users, bindAddress, workers, mode, udpMaxAssociations, udpTimeout } = config;
+  const { nameservers, dnsSearch, dnsNdots, policy } = config;
   return [
     ['listen', listen.map(formatTarget).join(', ')],
     ['method', method.name],
     ['users', users.map(user => user.name).join(', ') || 'one password for all'],
     ['leaves from', Object.values(bindAddress ?? {}).join(', ') || 'any address'],
+    ['policy', `rules: ${policy.rules.length}, default: ${policy.default}`],
+    ['DNS servers', nameservers?.map(formatTarget).join(', ') ?? 'those of /etc/resolv.conf'],
+    ['DNS search', `${dnsSearch?.join(', ') ?? 'as /etc/resolv.conf says'}`],
+    ['DNS ndots', `${dnsNdots ?? 'as /etc/resolv.conf says'}`],
     ['workers', `${workers}`],
     ...(carriesUdp(mode)
       ? ([

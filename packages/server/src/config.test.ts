@@ -19,6 +19,7 @@ test('has defaults for everything but the password', () => {
       method: methodNamed('2022-blake3-aes-256-gcm'),
       key: bytes(A),
       users: [],
+      policy: { rules: [], default: 'allow' },
       workers: 1,
       mode: 'tcp_only',
       udpTimeout: 300_000,
@@ -36,6 +37,10 @@ test('has defaults for everything but the password', () => {
     warnings: [],
   });
 });
+
+/** Where the rules of the policy are written, without the folder of the file. */
+const rulesOf = ({ policy }: LoadedServer['config']) =>
+  policy.rules.map(({ from }) => from.replace(/^\/.*\/(?=config)/, ''));
 
 /** Of each setting: the flag as commander gives it, the variable, the field, and what comes of each. */
 const settings: readonly {
@@ -69,6 +74,47 @@ const settings: readonly {
     file: ['local_address', '::3', { ipv6: '::3' }],
     none: undefined,
     pick: ({ config }) => config.bindAddress,
+  },
+  {
+    name: 'nameserver',
+    flag: [
+      ['10.0.0.1', '[::1]:5353, ::2'],
+      [
+        { host: '10.0.0.1', port: 53 },
+        { host: '::1', port: 5353 },
+        { host: '::2', port: 53 },
+      ],
+    ],
+    env: ['SS_NAMESERVER', '10.0.0.2:54', [{ host: '10.0.0.2', port: 54 }]],
+    file: [
+      'nameserver',
+      '10.0.0.3,10.0.0.4',
+      [
+        { host: '10.0.0.3', port: 53 },
+        { host: '10.0.0.4', port: 53 },
+      ],
+    ],
+    none: undefined,
+    pick: ({ config }) => config.nameservers,
+  },
+  {
+    name: 'dnsSearch',
+    flag: [
+      ['svc.cluster.local', 'cluster.local,.'],
+      ['svc.cluster.local', 'cluster.local', '.'],
+    ],
+    env: ['SS_DNS_SEARCH', 'a.example, b.example.', ['a.example', 'b.example.']],
+    file: ['dns_search', ['c.example', 'd.example,e_f'], ['c.example', 'd.example', 'e_f']],
+    none: undefined,
+    pick: ({ config }) => config.dnsSearch,
+  },
+  {
+    name: 'dnsNdots',
+    flag: ['0', 0],
+    env: ['SS_DNS_NDOTS', '15', 15],
+    file: ['dns_ndots', 5, 5],
+    none: undefined,
+    pick: ({ config }) => config.dnsNdots,
   },
   {
     name: 'password',
@@ -166,6 +212,30 @@ const settings: readonly {
     pick: ({ config }) => config.maxConnections,
   },
   {
+    name: 'allow',
+    flag: [['10.0.0.0/8'], ['--allow 10.0.0.0/8']],
+    env: ['SS_ALLOW', '10.1.0.0/16, ::1', ['SS_ALLOW ::1/128', 'SS_ALLOW 10.1.0.0/16']],
+    file: ['allow', '10.2.0.0/16', ['config.json: allow 10.2.0.0/16']],
+    none: [],
+    pick: ({ config }) => rulesOf(config),
+  },
+  {
+    name: 'deny',
+    flag: [['10.0.0.0/8'], ['--deny 10.0.0.0/8']],
+    env: ['SS_DENY', '10.1.0.0/16', ['SS_DENY 10.1.0.0/16']],
+    file: ['deny', ['10.2.0.0/16'], ['config.json: deny 10.2.0.0/16']],
+    none: [],
+    pick: ({ config }) => rulesOf(config),
+  },
+  {
+    name: 'policyDefault',
+    flag: ['deny', 'deny'],
+    env: ['SS_POLICY_DEFAULT', 'allow', 'allow'],
+    file: ['policy_default', 'deny', 'deny'],
+    none: 'allow',
+    pick: ({ config }) => config.policy.default,
+  },
+  {
     name: 'ipv6First',
     flag: [true, true],
     file: ['ipv6_first', false, false],
@@ -236,7 +306,7 @@ describe('precedence', () => {
   );
 
   test('the table above has every setting', () => {
-    const elsewhere = ['passwordFile', 'config', 'fastOpen', 'mptcp', 'check'];
+    const elsewhere = ['acl', 'passwordFile', 'config', 'fastOpen', 'mptcp', 'check'];
     expect([...settings.map(({ name }) => name as string), ...elsewhere].sort()).toEqual(
       Object.keys(SERVER_SETTINGS).sort(),
     );
@@ -375,6 +445,23 @@ test.each<[Sources, string]>([
   ],
   [{ env: { SS_PASSWORD: A, SS_WORKERS: '2', SS_MODE: 'udp_only' } }, 'SS_WORKERS: UDP is served by one process'],
   [{ file: { password: A, workers: 2, mode: 'udp_only' } }, 'workers: UDP is served by one process'],
+  [
+    { flags: { password: A, nameserver: ['10.0.0.1', 'dns.example'] } },
+    '-d (--nameserver): "dns.example" is no address of a DNS server; give an IP address, or address:port',
+  ],
+  [{ env: { SS_PASSWORD: A, SS_NAMESERVER: '10.0.0.1:0' } }, 'SS_NAMESERVER: "10.0.0.1:0" is no address of a DNS'],
+  [{ file: { password: A, nameserver: '10.0.0.1:65536' } }, 'nameserver: "65536" is not a port; give a number from 0'],
+  [{ file: { password: A, nameserver: ['10.0.0.1', '10.0.0.2,'] } }, 'nameserver: "" is not a host'],
+  [{ file: { password: A, dns: '10.0.0.1' } }, 'dns: it has another name here; use "nameserver" of ss-server'],
+  [
+    { flags: { password: A, dnsSearch: ['a.example', 'b..example'] } },
+    '--dns-search: "b..example" is no domain; give one such as svc.cluster.local',
+  ],
+  [{ env: { SS_PASSWORD: A, SS_DNS_SEARCH: 'a.example,,b.example' } }, 'SS_DNS_SEARCH: "" is no domain; give'],
+  [{ file: { password: A, dns_search: ['bücher.example'] } }, 'dns_search: "bücher.example" is no domain; give'],
+  [{ flags: { password: A, dnsNdots: '16' } }, '--dns-ndots: "16" is no number of dots; give one from 0 to 15'],
+  [{ env: { SS_PASSWORD: A, SS_DNS_NDOTS: '-1' } }, 'SS_DNS_NDOTS: "-1" is no number of dots; give one from 0 to 15'],
+  [{ file: { password: A, dns_ndots: 1.5 } }, 'dns_ndots: "1.5" is no number of dots; give one from 0 to 15'],
   [{ file: { servers: [] } }, 'servers: there is one port; use "server" and "server_port"'],
 ])('an error names place, fault and mend, never the secret: %#', (sources, expected) => {
   expect(complaint(sources)).toContain(expected);

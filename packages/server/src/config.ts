@@ -1,4 +1,4 @@
-import { isIPv6 } from 'node:net';
+import { isIP, isIPv6 } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { backendFor } from '@podsocks/shared/crypto/backends';
 import { serverKey } from '@podsocks/shared/crypto/key-derivation';
@@ -33,6 +33,11 @@ import {
   parseListenPort,
   parseUdpTimeout,
 } from '@podsocks/shared/settings/values';
+import { DEFAULT_USER, knownUsers } from './keyring.ts';
+import { POLICY_SETTINGS, parseMember, policyFields } from './policy/fields.ts';
+import type { PolicyOptions } from './policy/policy.ts';
+import { policyFrom } from './policy/policy-sources.ts';
+import { parseName } from './resolver/dns-name.ts';
 
 /** What ss-server runs with. Times in milliseconds. */
 export interface ServerConfig extends CommonConfig {
@@ -40,9 +45,15 @@ export interface ServerConfig extends CommonConfig {
   readonly method: Method;
   /** SIP022: the PSK, or the iPSK where there are users. SIP004: the key; absent where there are users. */
   readonly key?: Uint8Array;
-  readonly users: readonly { readonly name: string; readonly key: Uint8Array }[];
+  readonly users: readonly { readonly name: string; readonly key: Uint8Array; readonly groups?: readonly string[] }[];
+  /** Who may go where. */
+  readonly policy: Pick<PolicyOptions, 'rules' | 'default'>;
   /** Processes that serve. With more than one, each has an even share of `maxConnections`, rounded up. */
   readonly workers: number;
+  /** DNS servers to ask, and how; default: what /etc/resolv.conf says. */
+  readonly nameservers?: readonly { readonly host: string; readonly port: number }[];
+  readonly dnsSearch?: readonly string[];
+  readonly dnsNdots?: number;
   /** The cap of UDP associations; default: what open files allow. */
   readonly udpMaxAssociations?: number;
   /** Milliseconds without a datagram after which an association ends. */
@@ -85,6 +96,21 @@ export const SERVER_SETTINGS = {
     'address that outgoing connections leave from; may be given once for IPv4 and once for IPv6',
     parseAddress,
   ),
+  nameserver: several(
+    { flags: '-d, --nameserver <address>', env: 'SS_NAMESERVER' },
+    'DNS server to ask, may be repeated or a list with commas (default: those of /etc/resolv.conf)',
+    parseNameservers,
+  ),
+  dnsSearch: several(
+    { flags: '--dns-search <domain>', env: 'SS_DNS_SEARCH' },
+    'domain to complete names with, may be repeated or a list with commas (default: as /etc/resolv.conf says)',
+    parseDomains,
+  ),
+  dnsNdots: single(
+    { flags: '--dns-ndots <number>', env: 'SS_DNS_NDOTS' },
+    'dots from which on a name is first tried as it is (default: as /etc/resolv.conf says, else 1)',
+    parseNdots,
+  ),
   udpMaxAssociations: single(
     { flags: '--udp-max-associations <number>', env: 'SS_UDP_MAX_ASSOCIATIONS' },
     'UDP associations at a time, one for each address that a program sends from (default: as many as open files allow)',
@@ -95,6 +121,7 @@ export const SERVER_SETTINGS = {
     `end UDP associations that are idle for so long, at least 60 (default: ${DEFAULT_UDP_TIMEOUT / 1000})`,
     parseUdpTimeout,
   ),
+  ...POLICY_SETTINGS,
   drainTimeout: drainTimeoutSetting(DEFAULTS.drainTimeout),
   workers: single(
     { flags: '--workers <number>', env: 'SS_WORKERS' },
@@ -109,10 +136,14 @@ const FILE_FIELDS = {
   local_address: texts(parseAddress),
   local_ipv4_address: text(parseAddress),
   local_ipv6_address: text(parseAddress),
+  nameserver: texts(parseNameservers),
+  dns_search: texts(parseDomains),
+  dns_ndots: number(parseNdots),
   udp_max_associations: number(parseCount),
   udp_timeout: number(parseUdpTimeout),
   workers: number(parseWorkers),
-  users: records({ name: text(parseUserName), password: secret }),
+  ...policyFields,
+  users: records({ name: text(parseMember), password: secret, groups: texts(parseMember).optional() }),
 } satisfies Fields;
 
 const FOREIGN: ForeignFields = {
@@ -152,7 +183,11 @@ export function loadServer(
     })),
     method,
     ...keysOf(method, given.password, users),
+    policy: policyFrom(given, { users: knownUsers(users) }),
     workers: given.workers?.value ?? 1,
+    ...(given.nameserver && { nameservers: given.nameserver.value.flat() }),
+    ...(given.dnsSearch && { dnsSearch: given.dnsSearch.value.flat() }),
+    ...(given.dnsNdots && { dnsNdots: given.dnsNdots.value }),
     ...(given.udpMaxAssociations && { udpMaxAssociations: given.udpMaxAssociations.value }),
     udpTimeout: given.udpTimeout?.value ?? DEFAULT_UDP_TIMEOUT,
     ...(bindAddress && { bindAddress }),
@@ -185,6 +220,7 @@ export function loadServer(
 
 interface User {
   readonly name: string;
+  readonly groups?: readonly string[];
   readonly password: Sourced<string>;
   /** Where the name is. */
   readonly from: string;
@@ -194,7 +230,11 @@ interface User {
 function usersOf(
   method: Method,
   password: Sourced<string> | undefined,
-  listed: Sourced<readonly { readonly name: string; readonly password: string }[]> | undefined,
+  listed:
+    | Sourced<
+        readonly { readonly name: string; readonly password: string; readonly groups?: readonly string[] | undefined }[]
+      >
+    | undefined,
 ): readonly User[] {
   if (!listed) return [];
   if (listed.value.length === 0) {
@@ -207,10 +247,11 @@ function usersOf(
   }
   const users = listed.value.map((user, i) => ({
     name: user.name,
+    ...(user.groups && { groups: user.groups }),
     password: { value: user.password, from: `${listed.from}[${i}].password` },
     from: `${listed.from}[${i}].name`,
   }));
-  if (method.generation === 'sip004' && password) users.push({ name: 'default', password, from: password.from });
+  if (method.generation === 'sip004' && password) users.push({ name: DEFAULT_USER, password, from: password.from });
   const names = new Set<string>();
   for (const { name, from } of users) {
     if (names.has(name)) throw wrong(`${from}: the name ${JSON.stringify(name)} is taken; give each user its own`);
@@ -242,7 +283,11 @@ function keysOf(
   }
   return {
     ...(needsKey && password && { key: keyOf(password, 'the server') }),
-    users: users.map(user => ({ name: user.name, key: keyOf(user.password, JSON.stringify(user.name)) })),
+    users: users.map(({ name, groups, password: own }) => ({
+      name,
+      key: keyOf(own, JSON.stringify(name)),
+      ...(groups && { groups }),
+    })),
   };
 }
 
@@ -271,9 +316,35 @@ function parseWorkers(text: string): number {
   throw wrong(`${JSON.stringify(text)} is no number of workers; give one from 1 to ${MOST_WORKERS}, or auto`);
 }
 
-function parseUserName(name: string): string {
-  if (name.trim() !== '' && !/\p{Cc}/u.test(name)) return name;
-  throw wrong('is empty or has control characters in it; give a plain name');
+const DNS_PORT = 53;
+
+function parseNameservers(text: string): { readonly host: string; readonly port: number }[] {
+  return list(text).map(item => {
+    const { host, port = DNS_PORT } = parseHost(item);
+    if (isIP(host) && port > 0) return { host, port };
+    throw wrong(`${JSON.stringify(item)} is no address of a DNS server; give an IP address, or address:port`);
+  });
+}
+
+function parseDomains(text: string): string[] {
+  return list(text).map(item => {
+    if (item === '.' || parseName(item)) return item;
+    throw wrong(`${JSON.stringify(item)} is no domain; give one such as svc.cluster.local`);
+  });
+}
+
+/** glibc has the same bound (resolv.conf(5)). */
+const MOST_NDOTS = 15;
+
+function parseNdots(text: string): number {
+  const ndots = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (ndots <= MOST_NDOTS) return ndots;
+  throw wrong(`${JSON.stringify(text)} is no number of dots; give one from 0 to ${MOST_NDOTS}`);
+}
+
+/** `a,b` and `a, b`, as shadowsocks-libev writes lists. */
+function list(text: string): string[] {
+  return text.split(',').map(item => item.trim());
 }
 
 function wrong(message: string): PodsocksError {

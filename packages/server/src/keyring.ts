@@ -6,7 +6,14 @@ import type { Keyring, User } from '@podsocks/shared/crypto/stream';
 const REMEMBERED_CLIENTS = 4096;
 
 /** The name of the one whose key is the server's own `password`. */
-const DEFAULT_USER = 'default';
+export const DEFAULT_USER = 'default';
+
+/** Those whom rules can name: the listed ones, or the one whose password is the server's. */
+export function knownUsers<U extends { readonly name: string }>(
+  listed: readonly U[],
+): readonly (U | { name: string })[] {
+  return listed.length > 0 ? listed : [{ name: DEFAULT_USER }];
+}
 
 /**
  * Who may connect.

@@ -4,13 +4,13 @@ import { limitsOf } from './server.ts';
 
 const limits = (given: Partial<ServerConfig>) => limitsOf({ mode: 'tcp_and_udp', ...given } as ServerConfig);
 
-it('divides the open files between connections, with two sockets each, and UDP associations, with up to two', () => {
-  expect(limits({ nofile: 1048 })).toEqual({ maxConnections: 375, udpMaxAssociations: 125 });
-  expect(limits({ nofile: 1048, mode: 'tcp_only' })).toEqual({ maxConnections: 500 });
+it('divides the open files between connections, with two sockets each, UDP associations, with up to two, and queries for names', () => {
+  expect(limits({ nofile: 1048 })).toEqual({ maxConnections: 342, udpMaxAssociations: 125 });
+  expect(limits({ nofile: 1048, mode: 'tcp_only' })).toEqual({ maxConnections: 467 });
 });
 
 it('does not take the connections what they need for associations that were asked for', () => {
-  expect(limits({ nofile: 1000, udpMaxAssociations: 250 })).toEqual({ maxConnections: 226, udpMaxAssociations: 250 });
+  expect(limits({ nofile: 1000, udpMaxAssociations: 250 })).toEqual({ maxConnections: 195, udpMaxAssociations: 250 });
   expect(() => limits({ nofile: 1000, udpMaxAssociations: 251 })).toThrow(
     expect.objectContaining({
       code: 'ERR_CONFIG',

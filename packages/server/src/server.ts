@@ -1,3 +1,4 @@
+import { networkInterfaces } from 'node:os';
 import { backendFor, describeBackend } from '@podsocks/shared/crypto/backends';
 import { serverDatagrams } from '@podsocks/shared/crypto/datagrams';
 import type { SharedReplayFilter } from '@podsocks/shared/crypto/replay-filter';
@@ -6,10 +7,10 @@ import {
   associationBudget,
   checkAssociations,
   connectionBudget,
+  queryBudget,
   SOCKETS_PER_ASSOCIATION,
 } from '@podsocks/shared/net/descriptors';
 import type { Endpoint, Listener } from '@podsocks/shared/net/listener';
-import { systemLookup } from '@podsocks/shared/net/lookup';
 import { datagramServices } from '@podsocks/shared/net/stream-services';
 import type { Running } from '@podsocks/shared/runtime/lifecycle';
 import type { Logger } from '@podsocks/shared/runtime/log';
@@ -17,7 +18,12 @@ import { hasReusePort } from '@podsocks/shared/runtime/node-features';
 import { carriesTcp, carriesUdp } from '@podsocks/shared/settings/mode';
 import { formatTarget } from '@podsocks/shared/wire/address';
 import type { ServerConfig } from './config.ts';
-import { keyringOf } from './keyring.ts';
+import { keyringOf, knownUsers } from './keyring.ts';
+import { OwnListeners } from './policy/own-listeners.ts';
+import { Policy } from './policy/policy.ts';
+import { asLookup } from './resolver/lookup-function.ts';
+import type { Resolver } from './resolver/resolver.ts';
+import { resolverOf } from './server-resolver.ts';
 import { streamServer } from './stream-server.ts';
 import { DatagramServer } from './udp/datagram-server.ts';
 import type { OutboundServices } from './udp/outbound.ts';
@@ -48,11 +54,13 @@ export interface Limits {
  * @throws PodsocksError ERR_CONFIG when too little would be left for connections.
  */
 export function limitsOf({ mode, nofile, maxConnections, udpMaxAssociations }: ServerConfig): Limits {
-  if (!carriesUdp(mode)) return { maxConnections: maxConnections ?? connectionBudget(nofile) };
+  const queries = queryBudget(nofile);
+  if (!carriesUdp(mode)) return { maxConnections: maxConnections ?? connectionBudget(nofile, { taken: queries }) };
   const associations = udpMaxAssociations ?? associationBudget(nofile);
   if (maxConnections === undefined) checkAssociations(associations, nofile);
   return {
-    maxConnections: maxConnections ?? connectionBudget(nofile, { taken: associations * SOCKETS_PER_ASSOCIATION }),
+    maxConnections:
+      maxConnections ?? connectionBudget(nofile, { taken: queries + associations * SOCKETS_PER_ASSOCIATION }),
     udpMaxAssociations: associations,
   };
 }
@@ -83,20 +91,21 @@ export interface ServerDependencies {
  * @throws PodsocksError ERR_CONFIG.
  */
 export function prepareServer(config: ServerConfig, { log, replays }: ServerDependencies): Server {
-  const { method, bindAddress = {}, ipv6First, mode } = config;
+  const { method, bindAddress = {}, mode } = config;
   const { maxConnections, udpMaxAssociations } = limitsOf(config);
   const datagramCounts = new DatagramCounts();
+  const resolver = resolverOf(config);
+  const own = new OwnListeners();
+  const policy = new Policy({ ...config.policy, users: knownUsers(config.users), own });
+  const reach = { lookup: asLookup(resolver), policy };
   const outbound: OutboundServices = {
-    names: new TargetNames({
-      lookup: systemLookup(ipv6First),
-      family: familyOf(config),
-      now: () => performance.now(),
-    }),
-    permits: () => true,
+    names: new TargetNames(resolver, familyOf(config), Math.ceil(queryBudget(config.nofile) * UDP_NAMES)),
+    permitsName: named => policy.evaluateName({ ...named, protocol: 'udp' }) === undefined,
+    permits: destination => policy.evaluate({ ...destination, protocol: 'udp' }).allowed,
     bindAddress,
   };
   const streams = carriesTcp(mode)
-    ? streamServer(config, { log, replays, maxConnections, outbound, datagramCounts })
+    ? streamServer(config, { log, replays, maxConnections, reach, outbound, datagramCounts })
     : undefined;
   const datagrams =
     udpMaxAssociations === undefined
@@ -114,14 +123,25 @@ export function prepareServer(config: ServerConfig, { log, replays }: ServerDepe
           counts: datagramCounts,
           log,
         });
-  return new Server(config, streams, datagrams, datagramCounts);
+  return new Server(config, { streams, datagrams, resolver, own, datagramCounts });
 }
+
+/** Of the queries at a time, as a name takes two: half of them. */
+const UDP_NAMES = 1 / 4;
 
 /** Names go to the family that there is an address for to leave from; to either, if there is for both or none. */
 function familyOf({ bindAddress = {}, ipv6First }: ServerConfig): 4 | 6 | undefined {
   const { ipv4, ipv6 } = bindAddress;
   if (ipv4 !== undefined && ipv6 !== undefined) return ipv6First ? 6 : 4;
   return ipv4 !== undefined ? 4 : ipv6 !== undefined ? 6 : undefined;
+}
+
+interface ServerParts {
+  readonly streams: Listener | undefined;
+  readonly datagrams: DatagramServer | undefined;
+  readonly resolver: Resolver;
+  readonly own: OwnListeners;
+  readonly datagramCounts: DatagramCounts;
 }
 
 /** The two sides of ss-server, of which one may be missing. */
@@ -131,16 +151,15 @@ export class Server implements RunningServer {
   readonly #config: ServerConfig;
   readonly #streams: Listener | undefined;
   readonly #datagrams: DatagramServer | undefined;
+  readonly #resolver: Resolver;
+  readonly #own: OwnListeners;
 
-  constructor(
-    config: ServerConfig,
-    streams: Listener | undefined,
-    datagrams: DatagramServer | undefined,
-    datagramCounts: DatagramCounts,
-  ) {
+  constructor(config: ServerConfig, { streams, datagrams, resolver, own, datagramCounts }: ServerParts) {
     this.#config = config;
     this.#streams = streams;
     this.#datagrams = datagrams;
+    this.#resolver = resolver;
+    this.#own = own;
     this.datagramCounts = datagramCounts;
   }
 
@@ -158,7 +177,13 @@ export class Server implements RunningServer {
     try {
       // Where the system chose a port for TCP, UDP is to have the same.
       const { addresses = [] } = this.#streams ?? {};
-      await this.#datagrams?.listen(addresses.length > 0 ? addresses : this.#config.listen);
+      const endpoints = addresses.length > 0 ? addresses : this.#config.listen;
+      await this.#datagrams?.listen(endpoints);
+      const machine = Object.values(networkInterfaces()).flatMap(infos => infos ?? []);
+      this.#own.set(
+        this.addresses.length > 0 ? this.addresses : endpoints,
+        machine.map(({ address }) => address),
+      );
     } catch (error) {
       await this.close();
       throw error;
@@ -172,9 +197,11 @@ export class Server implements RunningServer {
 
   async drain(): Promise<void> {
     await Promise.all([this.#streams?.drain(), this.#datagrams?.drain()]);
+    this.#resolver.close();
   }
 
   async close(): Promise<void> {
     await Promise.all([this.#streams?.close(), this.#datagrams?.close()]);
+    this.#resolver.close();
   }
 }

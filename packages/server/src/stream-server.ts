@@ -3,7 +3,6 @@ import type { Request, StreamSealer } from '@podsocks/shared/crypto/stream';
 import { serverStreams } from '@podsocks/shared/crypto/streams';
 import type { Connection } from '@podsocks/shared/net/connection';
 import type { DatagramCounts } from '@podsocks/shared/net/datagram-counts';
-import { type DialOptions, dial } from '@podsocks/shared/net/dial';
 import { dropLog } from '@podsocks/shared/net/drop-log';
 import { IdleClock } from '@podsocks/shared/net/idle-clock';
 import { Listener } from '@podsocks/shared/net/listener';
@@ -13,9 +12,10 @@ import { atMostEvery } from '@podsocks/shared/runtime/at-most-every';
 import { buffers } from '@podsocks/shared/runtime/buffer-pool';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import type { Logger } from '@podsocks/shared/runtime/log';
-import { formatTarget, type Target, targetOf } from '@podsocks/shared/wire/address';
+import { formatTarget } from '@podsocks/shared/wire/address';
 import { type Authenticated, absorb, authenticate } from './authenticate.ts';
 import type { ServerConfig } from './config.ts';
+import { dialTarget, type Reach } from './dial-target.ts';
 import { keyringOf } from './keyring.ts';
 import type { OutboundServices } from './udp/outbound.ts';
 import { isUdpOverTcp, serveDatagramStream } from './udp/over-tcp.ts';
@@ -25,6 +25,7 @@ export interface StreamDependencies {
   /** In a worker, the filter that it has together with the others; else there is one of the server's own. */
   readonly replays: SharedReplayFilter | undefined;
   readonly maxConnections: number;
+  readonly reach: Reach;
   /** For the datagrams that come in streams (UDP over TCP). */
   readonly outbound: OutboundServices;
   readonly datagramCounts: DatagramCounts;
@@ -36,7 +37,7 @@ export interface StreamDependencies {
  * @throws PodsocksError ERR_CONFIG.
  */
 export function streamServer(config: ServerConfig, deps: StreamDependencies): Listener {
-  const { log, replays, maxConnections, outbound, datagramCounts } = deps;
+  const { log, replays, maxConnections, reach, outbound, datagramCounts } = deps;
   const { method } = config;
   const streams = serverStreams(streamServices(method, config.cryptoBackend, replays));
   const keyring = keyringOf(method, config.key, config.users);
@@ -84,7 +85,7 @@ export function streamServer(config: ServerConfig, deps: StreamDependencies): Li
       await carryDatagrams(connection, session, sealer, context);
       return;
     }
-    const target = await dial(dialOptions(config, request.target)).catch(error => {
+    const target = await dialTarget(config, reach, request.user.name, request.target).catch(error => {
       log.info(context, error.message);
     });
     if (target === undefined) {
@@ -169,12 +170,4 @@ async function objection(
   return verdict === 'full'
     ? new PodsocksError('ERR_LIMIT', 'more requests within a minute than the replay filter can remember')
     : new PodsocksError('ERR_REPLAY', `the salt of a request of user "${user.name}" was seen before`);
-}
-
-function dialOptions(config: ServerConfig, target: Target): DialOptions {
-  const { bindAddress = {}, connectTimeout, ipv6First, noDelay } = config;
-  const preferred = ipv6First ? [bindAddress.ipv6, bindAddress.ipv4] : [bindAddress.ipv4, bindAddress.ipv6];
-  const { type } = targetOf(target.host, target.port); // clients send addresses as names, too
-  const localAddress = type === 'name' ? (preferred[0] ?? preferred[1]) : bindAddress[type];
-  return { host: target.host, port: target.port, timeout: connectTimeout, ipv6First, noDelay, localAddress };
 }

@@ -7,6 +7,7 @@ import type { ClientKeys } from '@podsocks/shared/crypto/key-derivation';
 import { type Method, methodNamed } from '@podsocks/shared/crypto/methods';
 import { createLogger } from '@podsocks/shared/runtime/log';
 import { expect, onTestFinished } from 'vitest';
+import { ALLOW_LOOPBACK } from '../../support/allow-loopback.ts';
 import { backendUnderTest } from '../../support/backend-under-test.ts';
 import { startOwnServer, WORKERS } from '../../support/own-server.ts';
 
@@ -92,6 +93,7 @@ export async function startVictim(scheme: Scheme, settings: Partial<ServerConfig
     method: scheme.method,
     workers: WORKERS,
     udpTimeout: 300_000,
+    policy: ALLOW_LOOPBACK,
     ...keys.server,
     ...settings,
   };

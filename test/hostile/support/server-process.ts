@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { ServerConfig } from '@podsocks/server/config';
 import type { DatagramCounts, DropReason } from '@podsocks/shared/net/datagram-counts';
 import { onTestFinished } from 'vitest';
+import { ALLOW_LOOPBACK } from '../../support/allow-loopback.ts';
 import { type Attackable, COMMON, freshKeys, LOOPBACK, type Scheme } from './ends.ts';
 
 /** What the process uses right after a garbage collection, in bytes. */
@@ -39,7 +40,6 @@ export async function startServerProcess(
   const child = spawn('bash', ['-c', command, 'bash', process.execPath, '--expose-gc', CHILD], {
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     serialization: 'advanced',
-    env: { ...process.env, UV_THREADPOOL_SIZE: '32' }, // as in packages/server/bin
   });
   onTestFinished(() => void child.kill('SIGKILL'));
   let output = '';
@@ -64,7 +64,14 @@ export async function startServerProcess(
   };
 
   const keys = freshKeys(scheme);
-  const own = { listen: LOOPBACK, method: scheme.method, workers: 1, udpTimeout: 300_000, ...keys.server };
+  const own = {
+    listen: LOOPBACK,
+    method: scheme.method,
+    workers: 1,
+    udpTimeout: 300_000,
+    policy: ALLOW_LOOPBACK,
+    ...keys.server,
+  };
   const config: ServerConfig = { ...COMMON, ...own, ...settings };
   const { port } = (await ask(config)) as { port: number };
   return {

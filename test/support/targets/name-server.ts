@@ -13,7 +13,10 @@ export const RECORDS = [
   { name: `long.${ZONE}`, type: 'TXT', answer: ['a', 'b', 'c', 'd'].map(text => `"${text.repeat(250)}"`).join(' ') },
 ] as const;
 
-/** How to start a dnsmasq that knows RECORDS, and asks nobody. */
+/** A name for what the tests have on loopback. */
+export const LOOPBACK_NAME = `web.${ZONE}`;
+
+/** How to start a dnsmasq that knows RECORDS and LOOPBACK_NAME, and asks nobody. */
 export function nameServerCommand(address: string, port: number): [string, ...string[]] {
   const [a, aaaa, srv, txt] = RECORDS;
   return [
@@ -22,6 +25,7 @@ export function nameServerCommand(address: string, port: number): [string, ...st
     ...['--no-resolv', '--no-hosts', `--local=/${ZONE}/`, '--edns-packet-max=1232'],
     ...['--bind-interfaces', `--listen-address=${address}`, `--port=${port}`],
     `--host-record=${a.name},${a.answer},${aaaa.answer}`,
+    `--host-record=${LOOPBACK_NAME},127.0.0.1`,
     // In dnsmasq's order: target, port, priority, weight.
     `--srv-host=${srv.name},api.${ZONE},6443,1,2`,
     `--txt-record=${txt.name},${txt.answer.replaceAll('"', '').replaceAll(' ', ',')}`,

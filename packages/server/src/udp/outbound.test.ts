@@ -1,10 +1,10 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
-import type { LookupAddress } from 'node:dns';
 import { once } from 'node:events';
-import type { LookupFunction } from 'node:net';
 import { DatagramCounts } from '@podsocks/shared/net/datagram-counts';
 import { type Target, targetOf } from '@podsocks/shared/wire/address';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import type { Address } from '../resolver/address.ts';
+import { resolveError } from '../resolver/failure.ts';
 import { type Destination, Outbound, type OutboundOptions } from './outbound.ts';
 import { TargetNames } from './target-names.ts';
 
@@ -42,16 +42,24 @@ function outbound(options: Partial<OutboundOptions> = {}) {
   const asked: Destination[] = [];
   const drops: string[] = [];
   const answers: { readonly from: Target; readonly data: string }[] = [];
-  const lookup: LookupFunction = (name, _, callback) => {
-    const settle = (...addresses: string[]) => {
-      const found: LookupAddress[] = addresses.map(address => ({ address, family: address.includes(':') ? 6 : 4 }));
-      callback(null, found);
-    };
-    lookups.push({ name, settle });
-  };
+  const known = new Map<string, readonly Address[]>();
+  const resolve = (name: string) =>
+    new Promise<readonly Address[]>((answer, fail) => {
+      const settle = (...addresses: string[]) => {
+        if (addresses.length === 0) return fail(resolveError(name, 'not-found'));
+        const found = addresses.map(address => ({
+          address,
+          family: address.includes(':') ? (6 as const) : (4 as const),
+        }));
+        known.set(name, found);
+        answer(found);
+      };
+      lookups.push({ name, settle });
+    });
   const counts = new DatagramCounts();
   const own = new Outbound({
-    names: new TargetNames({ lookup, family: undefined, now: () => 0 }),
+    names: new TargetNames({ known: name => known.get(name), resolve }, undefined, 64),
+    permitsName: () => true,
     permits(destination) {
       asked.push(destination);
       return true;
@@ -72,7 +80,7 @@ function outbound(options: Partial<OutboundOptions> = {}) {
     own.send(to, space, 2, text.length);
     space.fill(0xee); // nothing of it is needed any more
   };
-  return { own, send, lookups, asked, drops, answers, counts };
+  return { own, send, lookups, known, asked, drops, answers, counts };
 }
 
 const named = (host: string, port: number): Target => ({ type: 'name', host, port });
@@ -165,6 +173,21 @@ describe('what is not permitted', () => {
   });
 });
 
+it('a name goes to the address that it went to first, for as long as it has that', async () => {
+  const one = await startPeer();
+  const at = (address: string) => ({ address, family: 4 as const });
+  const { send, known, asked } = outbound();
+  const chosen = (...addresses: string[]) => {
+    known.set('headless.example', addresses.map(at));
+    send(named('headless.example', one.port), 'x');
+    return asked.at(-1)!.address;
+  };
+  expect(chosen('127.0.0.1', '127.0.0.2')).toBe('127.0.0.1');
+  expect(chosen('127.0.0.2', '127.0.0.1')).toBe('127.0.0.1');
+  expect(chosen('127.0.0.2', '127.0.0.3')).toBe('127.0.0.2');
+  expect(chosen('127.0.0.1', '127.0.0.2')).toBe('127.0.0.2');
+});
+
 it('a mapped IPv6 address is the IPv4 address, also for its answers', async () => {
   const peer = await startPeer();
   const { send, answers } = outbound();
@@ -173,7 +196,7 @@ it('a mapped IPv6 address is the IPv4 address, also for its answers', async () =
   expect(peer.senders[0]).toMatchObject({ address: '127.0.0.1', family: 'IPv4' });
 });
 
-// The system's resolver takes these for addresses, and the policy would be asked with a spelling that it does not know.
+// The system takes these for addresses, and the policy would be asked with a spelling that it does not know.
 it.each(['::1%1', '::1%lo', '::FFFF:127.0.0.1%1', 'a:b'])('the name %s, which is none, is not looked up', host => {
   const { send, lookups, drops, asked } = outbound();
   send(named(host, 9), 'x');
@@ -186,7 +209,7 @@ it('many that are empty do not wait without end for a name', () => {
   expect(drops).toHaveLength(600 - (256 * 1024) / 512);
 });
 
-// dns.lookup hands back what is an address already as it is written.
+// Clients send addresses as names, in any spelling; answers come from the one that the system has.
 it.each(['0:0:0:0:0:0:0:1', '::0001'])('the address ::1, sent as the name %s, gets its answers', async host => {
   const peer = await startPeer('::1');
   const { send, lookups, answers, asked } = outbound();
@@ -301,21 +324,23 @@ describe('a name that is being looked up', () => {
     expect(counts.drops).toEqual({ busy: 2, name: 5 });
   });
 
-  it('that does not exist drops what went there, now and for a while', async () => {
+  it('that does not exist drops what went there, and is asked for again, by then of the resolver that remembers', async () => {
     const { send, lookups, drops } = outbound();
     send(named('nothing.example', 9), 'one');
     send(named('nothing.example', 9), 'two');
     lookups[0]!.settle();
     await expect.poll(() => drops).toEqual(['name', 'name']);
     send(named('nothing.example', 9), 'three');
-    expect(drops).toEqual(['name', 'name', 'name']);
+    expect(drops).toEqual(['name', 'name']);
+    lookups[1]!.settle();
+    await expect.poll(() => drops).toEqual(['name', 'name', 'name']);
   });
 
-  it('is one of four: the fifth is dropped as busy', () => {
+  it('is one of 32: the next is dropped as busy', () => {
     const { send, drops, lookups } = outbound();
-    for (let count = 0; count < 5; count++) send(named(`${count}.example`, 9), 'x');
+    for (let count = 0; count < 33; count++) send(named(`${count}.example`, 9), 'x');
     expect(drops).toEqual(['busy']);
-    expect(lookups).toHaveLength(4);
+    expect(lookups).toHaveLength(32);
   });
 
   it('may come too late: nothing leaves when it is closed by then', async () => {

@@ -2,21 +2,27 @@ import { type DatagramCounts, type DropReason, sendDropReason } from '@podsocks/
 import { DatagramSocket, type Origin } from '@podsocks/shared/net/datagram-socket';
 import { type Target, targetOf } from '@podsocks/shared/wire/address';
 import { ipv4OfMapped } from '@podsocks/shared/wire/mapped-address';
-import type { Address, NameFailure, TargetNames } from './target-names.ts';
+import type { Address } from '../resolver/address.ts';
+import type { NameFailure, TargetNames } from './target-names.ts';
 
-/** Where a datagram is about to go. */
-export interface Destination {
-  /** The user who sends it. */
+/** Where a user wants a datagram to go. */
+export interface NamedDestination {
   readonly user: string;
-  readonly address: string;
-  readonly port: number;
-  /** What the address was resolved from, if from a name. */
+  /** Undefined where the target was given as an address. */
   readonly name: string | undefined;
+  readonly port: number;
+}
+
+/** Where it is about to go. */
+export interface Destination extends NamedDestination {
+  readonly address: string;
 }
 
 /** What all associations of a server send with. */
 export interface OutboundServices {
   readonly names: TargetNames;
+  /** Asked before a name is looked up: whether it may be, or is denied whatever address it has. */
+  readonly permitsName: (destination: NamedDestination) => boolean;
   /** Asked with the address that the datagram would really go to. */
   readonly permits: (destination: Destination) => boolean;
   readonly bindAddress: { readonly ipv4?: string; readonly ipv6?: string };
@@ -43,6 +49,9 @@ const WAITING_OVERHEAD = 512;
 /** Whom an association has written to; the one that was added first is forgotten when there are more. */
 const MOST_PEERS = 4096;
 
+/** Names whose address is kept; the one that was added first is chosen anew when there are more. */
+const MOST_CHOSEN = 256;
+
 /**
  * The far side of one association: a socket of its own for each address family that it writes to, so that every
  * association is told apart by its port, and gets answers from those addresses only that it has written to.
@@ -50,6 +59,8 @@ const MOST_PEERS = 4096;
 export class Outbound {
   readonly #options: OutboundOptions;
   readonly #peers = new Set<string>();
+  /** To which of its addresses a name goes. */
+  readonly #chosen = new Map<string, Address>();
   readonly #sockets = new Map<4 | 6, DatagramSocket>();
   #waitingBytes = 0;
   #closed = false;
@@ -62,15 +73,26 @@ export class Outbound {
   send(target: Target, data: Uint8Array, at: number, length: number): void {
     // Clients send addresses as names, too.
     const { type, host, port } = target.type === 'name' ? targetOf(target.host, target.port) : target;
+    if (port === 0) {
+      this.#options.dropped('unreachable'); // nobody listens there
+      return;
+    }
     if (type !== 'name') {
-      this.#sendTo({ address: host, family: type === 'ipv6' ? 6 : 4 }, undefined, port, data, at, length);
+      const address: Address = { address: host, family: type === 'ipv6' ? 6 : 4 };
+      if (this.#permits(address, undefined, port)) this.#transmit(address, port, data, at, length);
+      else this.#options.dropped('denied');
       return;
     }
     if (host.includes(':')) {
-      this.#options.dropped('name'); // no name has one; `::1%1` would be an address to the system's resolver
+      this.#options.dropped('name'); // no name has one; `::1%1` is an address with a zone
       return;
     }
-    const found = this.#options.names.find(host, this.#options.user);
+    const { names, user, permitsName } = this.#options;
+    if (!permitsName({ user, name: host, port })) {
+      this.#options.dropped('denied');
+      return;
+    }
+    const found = names.find(host, user);
     if (!(found instanceof Promise)) {
       this.#sendToFound(found, host, port, data, at, length);
       return;
@@ -94,29 +116,44 @@ export class Outbound {
   }
 
   #sendToFound(
-    found: Address | NameFailure,
+    found: readonly Address[] | NameFailure,
     name: string,
     port: number,
     data: Uint8Array,
     at: number,
     length: number,
   ): void {
-    if (typeof found === 'string') this.#options.dropped(found);
-    else this.#sendTo(found, name, port, data, at, length);
+    if (typeof found === 'string') {
+      this.#options.dropped(found);
+      return;
+    }
+    const chosen = this.#choose(name, port, found);
+    if (chosen === undefined) this.#options.dropped('denied');
+    else this.#transmit(chosen, port, data, at, length);
   }
 
-  #sendTo(found: Address, name: string | undefined, port: number, data: Uint8Array, at: number, length: number): void {
-    const { counts, dropped, permits, user } = this.#options;
-    const mapped = found.family === 6 ? ipv4OfMapped(found.address) : undefined;
-    const { address, family }: Address = mapped === undefined ? found : { address: mapped, family: 4 };
-    if (port === 0) {
-      dropped('unreachable');
-      return;
-    }
-    if (!permits({ user, address, port, name })) {
-      dropped('denied');
-      return;
-    }
+  /** A flow stays with the pod that it began with, for as long as the name has its address; else the first that is allowed. */
+  #choose(name: string, port: number, found: readonly Address[]): Address | undefined {
+    const key = `${name}:${port}`;
+    const before = this.#chosen.get(key);
+    const kept = before && found.find(({ address }) => address === before.address);
+    if (kept !== undefined && this.#permits(kept, name, port)) return kept;
+    const chosen = found.find(address => this.#permits(address, name, port));
+    if (chosen === undefined) return undefined;
+    this.#chosen.set(key, chosen);
+    if (this.#chosen.size > MOST_CHOSEN) this.#chosen.delete(this.#chosen.keys().next().value!);
+    return chosen;
+  }
+
+  #permits(found: Address, name: string | undefined, port: number): boolean {
+    const { permits, user } = this.#options;
+    return permits({ user, address: unmapped(found).address, port, name });
+  }
+
+  /** @param found an address that is permitted. */
+  #transmit(found: Address, port: number, data: Uint8Array, at: number, length: number): void {
+    const { counts, dropped } = this.#options;
+    const { address, family } = unmapped(found);
     const socket = this.#sockets.get(family) ?? this.#open(family);
     if (socket === undefined) return;
     if (!this.#peers.has(address)) this.#addPeer(address);
@@ -158,4 +195,10 @@ export class Outbound {
     }
     receive({ type: address.includes(':') ? 'ipv6' : 'ipv4', host: address, port }, data);
   }
+}
+
+/** An IPv4-mapped address is the IPv4 address, for the policy as for the socket. */
+function unmapped(found: Address): Address {
+  const mapped = found.family === 6 ? ipv4OfMapped(found.address) : undefined;
+  return mapped === undefined ? found : { address: mapped, family: 4 };
 }

@@ -1,68 +1,49 @@
-import type { LookupFunction } from 'node:net';
-
-/** An address that a name stands for. */
-export interface Address {
-  readonly address: string;
-  readonly family: 4 | 6;
-}
+import type { Address } from '../resolver/address.ts';
+import { failureOf } from '../resolver/failure.ts';
+import type { Resolver } from '../resolver/resolver.ts';
 
 /** Why a name has no address now. */
 export type NameFailure = 'name' | 'busy';
 
-export interface TargetNamesOptions {
-  readonly lookup: LookupFunction;
-  /** Where only one family can be left from; else the resolver's first address, whatever it is. */
-  readonly family: 4 | 6 | undefined;
-  /** A clock that never steps back, in milliseconds. */
-  readonly now: () => number;
-}
-
-interface Known {
-  readonly found: Address | undefined;
-  readonly until: number;
-}
+/** Addresses, at least one, in the order to be tried. */
+type Found = readonly Address[] | NameFailure;
 
 /** A name that is being looked up. */
 interface Asked {
-  readonly answer: Promise<Address | NameFailure>;
+  readonly answer: Promise<Found>;
   /** Who wanted it first. */
   readonly user: string;
 }
 
-/** The resolver does not say how long its answers are good; cluster DNS says 5 s to 30 s. */
-const FOUND_MS = 10_000;
-const NOT_FOUND_MS = 2_000;
-
-/** Each of some 100 bytes. */
-const MOST_NAMES = 4096;
-
-/** Half of what the process can look up at a time (bin/), so that the names of TCP connections always get their turn. */
-const MOST_AT_A_TIME = 8;
-
-/** So that one who asks for names that nobody has does not keep all others from theirs. */
-const MOST_FOR_A_USER = MOST_AT_A_TIME / 2;
-
-/** The names in datagrams, each of which carries its target: so answers are kept for a moment. */
+/** The names in datagrams, each of which carries its target. */
 export class TargetNames {
-  readonly #options: TargetNamesOptions;
-  readonly #known = new Map<string, Known>();
+  readonly #resolver: Pick<Resolver, 'known' | 'resolve'>;
+  readonly #family: 4 | 6 | undefined;
+  readonly #most: number;
   readonly #asked = new Map<string, Asked>();
 
-  constructor(options: TargetNamesOptions) {
-    this.#options = options;
+  /**
+   * @param family where only one family can be left from; else the resolver's order counts.
+   * @param most names that are asked for at a time: few enough that those of TCP connections always get their turn. One user
+   *   gets half of it, so that one who asks for names that nobody has does not keep all others from theirs.
+   */
+  constructor(resolver: Pick<Resolver, 'known' | 'resolve'>, family: 4 | 6 | undefined, most: number) {
+    this.#resolver = resolver;
+    this.#family = family;
+    this.#most = most;
   }
 
   /**
-   * The address, at once where it is known; never rejects.
+   * The addresses, at once where they are known; never rejects.
    *
-   * @param user who wants it.
+   * @param user who wants them.
    */
-  find(name: string, user: string): Address | NameFailure | Promise<Address | NameFailure> {
-    const known = this.#known.get(name);
-    if (known !== undefined && known.until > this.#options.now()) return known.found ?? 'name';
+  find(name: string, user: string): Found | Promise<Found> {
+    const known = this.#resolver.known(name, this.#family);
+    if (known !== undefined) return known;
     const asked = this.#asked.get(name);
     if (asked !== undefined) return asked.answer;
-    if (this.#asked.size >= MOST_AT_A_TIME || this.#askedBy(user) >= MOST_FOR_A_USER) return 'busy';
+    if (this.#asked.size >= this.#most || this.#askedBy(user) >= Math.ceil(this.#most / 2)) return 'busy';
     const answer = this.#ask(name);
     this.#asked.set(name, { answer, user });
     return answer;
@@ -74,18 +55,13 @@ export class TargetNames {
     return count;
   }
 
-  #ask(name: string): Promise<Address | NameFailure> {
-    const { lookup, family, now } = this.#options;
-    return new Promise(resolve => {
-      lookup(name, { all: true, ...(family && { family }) }, (error, addresses) => {
-        this.#asked.delete(name);
-        const [first] = error ? [] : (addresses as { address: string; family: number }[]);
-        const found = first && { address: first.address, family: first.family === 6 ? (6 as const) : (4 as const) };
-        this.#known.delete(name); // so that it becomes the youngest
-        this.#known.set(name, { found, until: now() + (found ? FOUND_MS : NOT_FOUND_MS) });
-        if (this.#known.size > MOST_NAMES) this.#known.delete(this.#known.keys().next().value!);
-        resolve(found ?? 'name');
-      });
-    });
+  async #ask(name: string): Promise<Found> {
+    try {
+      return await this.#resolver.resolve(name, this.#family);
+    } catch (error) {
+      return failureOf(error) === 'busy' ? 'busy' : 'name';
+    } finally {
+      this.#asked.delete(name);
+    }
   }
 }

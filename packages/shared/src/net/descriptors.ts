@@ -32,6 +32,14 @@ export function connectionBudget(nofile = Number.POSITIVE_INFINITY, { each = 2, 
   return Math.min(MOST, Math.max(1, Math.floor((Math.min(descriptorLimit(), nofile) - RESERVED - taken) / each)));
 }
 
+/** More queries for names than this at a time are more than a name server likes. */
+const MOST_QUERIES = 256;
+
+/** How many queries for names fit, each with a socket, without taking more than a sixteenth of what there is. */
+export function queryBudget(nofile = Number.POSITIVE_INFINITY): number {
+  return Math.min(MOST_QUERIES, Math.max(2, Math.floor(Math.min(descriptorLimit(), nofile) / 16)));
+}
+
 /** One for IPv4, one for IPv6, each when it is needed. */
 export const SOCKETS_PER_ASSOCIATION = 2;
 

@@ -1,4 +1,4 @@
-import type { TcpNetConnectOpts } from 'node:net';
+import { isIP, type LookupFunction, type TcpNetConnectOpts } from 'node:net';
 import { PodsocksError } from '../runtime/errors.ts';
 import { formatTarget } from '../wire/address.ts';
 import { Connection } from './connection.ts';
@@ -12,6 +12,8 @@ export interface DialOptions {
   /** Try IPv6 before IPv4 (`-6`); otherwise the order is the system resolver's. */
   readonly ipv6First: boolean;
   readonly noDelay: boolean;
+  /** Who knows names; default: the system. */
+  readonly lookup?: LookupFunction;
   /** The local address to leave from; it also decides the family. */
   readonly localAddress?: string | undefined;
 }
@@ -46,13 +48,18 @@ export function dial(options: DialOptions): Promise<Connection> {
       keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
       autoSelectFamily: true,
       autoSelectFamilyAttemptTimeout: Math.min(ATTEMPT_TIMEOUT_MS, Math.ceil(timeout / 3)),
-      lookup: systemLookup(ipv6First),
+      lookup: options.lookup ?? systemLookup(ipv6First),
       localAddress,
       family: localAddress === undefined ? undefined : localAddress.includes(':') ? 6 : 4,
     } as TcpNetConnectOpts);
     const { socket } = connection;
+    let isFound = isIP(host) !== 0;
+    socket.once('lookup', () => {
+      isFound = true;
+    });
     const timer = setTimeout(() => {
-      fail(new PodsocksError('ERR_TIMEOUT', `${formatTarget(options)}: no answer within ${timeout / 1000} s`));
+      const what = isFound ? 'no answer' : 'no DNS server answers';
+      fail(new PodsocksError('ERR_TIMEOUT', `${formatTarget(options)}: ${what} within ${timeout / 1000} s`));
     }, timeout);
     const fail = (error: unknown) => {
       clearTimeout(timer);
@@ -78,13 +85,19 @@ const REASONS: Record<string, string> = {
   ETIMEDOUT: 'timed out',
   ENOTFOUND: 'no such name',
   EAI_AGAIN: 'the resolver does not answer',
+  ENODATA: 'the name has no address, or none of the family that can be left from',
+  ESERVFAIL: 'the DNS servers failed',
+  ETIMEOUT: 'no DNS server answers',
+  EBUSY: 'too many names are being looked up',
+  ECANCELLED: 'the server is closing',
   EMFILE: 'this process is out of descriptors',
   ENFILE: 'this machine is out of descriptors',
   EADDRNOTAVAIL: 'no local address or port is left for it',
 };
 
 function dialError(options: DialOptions, cause: unknown): PodsocksError {
-  const { code = 'unknown' } = cause as NodeJS.ErrnoException;
+  const { code = 'unknown', detail } = cause as NodeJS.ErrnoException & { readonly detail?: string };
   const reason = REASONS[code] ?? 'cannot connect';
-  return new PodsocksError('ERR_DIAL', `${formatTarget(options)}: ${reason} (${code})`, { cause });
+  const more = detail ? `: ${detail}` : '';
+  return new PodsocksError('ERR_DIAL', `${formatTarget(options)}: ${reason} (${code})${more}`, { cause });
 }

@@ -27,6 +27,8 @@ export type ErrorCode =
   | 'ERR_LISTEN'
   /** Dialling failed; `cause` holds the system's error. */
   | 'ERR_DIAL'
+  /** The policy does not let this user go there; the message names the rule. */
+  | 'ERR_DENIED'
   /** A deadline passed. */
   | 'ERR_TIMEOUT'
   /** More than can be remembered (replay filter, sessions), or than a datagram can hold. */

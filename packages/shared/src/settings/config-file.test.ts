@@ -106,11 +106,12 @@ describe('readConfigFile', () => {
   });
 
   test.each([
-    ['acl', 'access control lists are not available yet; remove it'],
+    ['acl', 'ss-local has no access control list yet; remove it'],
     ['plugin', 'plugins are not available yet; remove it at both ends'],
     ['plugin_opts', 'plugins are not available yet'],
-    ['nameserver', 'own name servers are not available yet'],
-    ['dns', 'own name servers'],
+    ['nameserver', 'names are looked up by ss-server; put it into its file'],
+    ['dns', 'it has another name here; use "nameserver" of ss-server'],
+    ['dns_cache_size', 'answers are kept for their TTL; remove it'],
     ['key', 'raw keys are not taken'],
     ['user', 'start the program as that user'],
     ['port_password', 'there is one port'],

@@ -34,12 +34,14 @@ export const NO_EFFECT: Reasons = {
 /** Fields without which a program would do something else than its file says: refused, with the mend. */
 export const REFUSED: Reasons = {
   ...forAll('plugin plugin_args plugin_mode plugin_opts', 'plugins are not available yet; remove it at both ends'),
-  ...forAll('dns dns_cache_size nameserver', "own name servers are not available yet; remove it to use the system's"),
+  dns: 'it has another name here; use "nameserver" of ss-server',
+  dns_cache_size: 'answers are kept for their TTL; remove it',
+  nameserver: 'names are looked up by ss-server; put it into its file',
   ...forAll(
     'outbound_bind_interface outbound_fwmark outbound_proxy outbound_user_cookie',
     'it is not available; remove it',
   ),
-  acl: 'access control lists are not available yet; remove it, and limit the ss-server pod with a NetworkPolicy',
+  acl: 'ss-local has no access control list yet; remove it, and give ss-server one',
   auth: 'one-time authentication is obsolete; remove it, every method here authenticates',
   ipv6_only: 'it is not available; remove it, and list the addresses to listen on',
   key: 'raw keys are not taken; use a 2022 method, whose "password" is a base64 key',

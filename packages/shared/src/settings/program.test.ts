@@ -49,9 +49,22 @@ describe('createProgram', () => {
     expect(parse('-6U')).toEqual({ ipv6First: true, udpOnly: true });
   });
 
+  test('takes what is refused elsewhere where it is a setting', () => {
+    const nameserver = several({ flags: '-d, --nameserver <address>' }, 'DNS server', asText);
+    const about = { name: 'ss-test', version: '1', summary: '' };
+    const program = createProgram(about, { ...ports, ...commonSettings, nameserver }, { write: () => {} }).action(
+      () => {},
+    );
+    const argv = ['-d', '10.0.0.1', '--nameserver=10.0.0.2'];
+    expect(program.parse(argv, { from: 'user' }).opts()).toEqual({ nameserver: ['10.0.0.1', '10.0.0.2'] });
+    expect(program.helpInformation()).toContain('-d, --nameserver <address>');
+    expect(() => program.parse(['--acl', 'file'], { from: 'user' })).toThrow('--acl: ');
+  });
+
   test.each([
-    [['-d', '8.8.8.8'], '-d (--nameserver): own name servers are not available'],
-    [['--acl', 'file'], '--acl: access control lists are not available'],
+    [['-d', '8.8.8.8'], '-d (--nameserver): names are looked up by ss-server; leave it out, and give it there'],
+    [['--nameserver'], '--nameserver'],
+    [['--acl', 'file'], '--acl: ss-local has no access control list yet'],
     [['--acl'], '--acl: '],
     [['--plugin', 'x'], '--plugin: plugins are not available'],
     [['--plugin-opts=x'], '--plugin-opts: plugins are not available'],

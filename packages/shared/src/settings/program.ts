@@ -7,13 +7,10 @@ import { flagName, type Settings } from './settings.ts';
  * without the ACL that somebody believes in.
  */
 const REFUSED_FLAGS: readonly [flags: string, why: string][] = [
-  [
-    '-d, --nameserver [address]',
-    "own name servers are not available in this version; leave it out to use the system's (in a pod: its dnsPolicy)",
-  ],
+  ['-d, --nameserver [address]', 'names are looked up by ss-server; leave it out, and give it there'],
   [
     '--acl [file]',
-    'access control lists are not available in this version; leave it out, and limit the ss-server pod with a NetworkPolicy',
+    'ss-local has no access control list yet; leave it out, and give ss-server one (its users, its networks)',
   ],
   ['--plugin [name]', 'plugins are not available in this version; leave it out at both ends'],
   ['--plugin-opts [options]', 'plugins are not available in this version; leave it out at both ends'],
@@ -37,7 +34,11 @@ export function createProgram(
     // Errors come back as exceptions and are printed in one place; only help and version are written here.
     .configureOutput({ writeOut: text => void stdout.write(text), outputError: () => {} });
   addSettings(program, settings);
-  for (const [flags] of REFUSED_FLAGS) program.addOption(new Option(flags).hideHelp());
+  const own = new Set(program.options.map(({ long }) => long));
+  for (const [flags] of REFUSED_FLAGS) {
+    const option = new Option(flags).hideHelp();
+    if (!own.has(option.long)) program.addOption(option);
+  }
   program.hook('preAction', () => refuseFlags(program));
   return program
     .version(about.version, '-V, --version', 'print the version')

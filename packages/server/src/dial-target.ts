@@ -1,0 +1,78 @@
+import type { LookupAddress } from 'node:dns';
+import { isIP, type LookupFunction } from 'node:net';
+import type { Connection } from '@podsocks/shared/net/connection';
+import { type DialOptions, dial } from '@podsocks/shared/net/dial';
+import { PodsocksError } from '@podsocks/shared/runtime/errors';
+import { formatTarget, type Target, targetOf } from '@podsocks/shared/wire/address';
+import type { ServerConfig } from './config.ts';
+import type { Policy, Verdict } from './policy/policy.ts';
+
+export interface Reach {
+  /** Who knows names. */
+  readonly lookup: LookupFunction;
+  /** Who may go where. */
+  readonly policy: Pick<Policy, 'evaluate' | 'evaluateName'>;
+}
+
+/**
+ * Connects to where a user wants to go: looks the name up, asks the policy about every address, and tries those that it allows
+ * and no others. What was allowed is what is dialled: nothing is looked up a second time.
+ *
+ * @throws PodsocksError ERR_DENIED, or as `dial` does.
+ */
+export async function dialTarget(
+  config: ServerConfig,
+  { lookup, policy }: Reach,
+  user: string,
+  target: Target,
+): Promise<Connection> {
+  const { type, host, port } = targetOf(target.host, target.port); // clients send addresses as names, too
+  const protocol = 'tcp';
+  const name = type === 'name' ? host : undefined;
+  if (name !== undefined && isIP(name) !== 0) throw denied(target, 'built in: an address with a zone');
+  const verdict =
+    name === undefined
+      ? policy.evaluate({ user, protocol, name, address: host, port })
+      : (policy.evaluateName({ user, protocol, name, port }) ?? ALLOWED);
+  if (!verdict.allowed) throw denied(target, verdict.rule);
+
+  let refusal: Verdict | undefined;
+  const isAllowed = ({ address }: LookupAddress) => {
+    const { allowed, rule } = policy.evaluate({ user, protocol, name, address, port });
+    if (!allowed) refusal ??= { allowed, rule };
+    return allowed;
+  };
+  try {
+    return await dial({ ...dialOptions(config, type, host, port), lookup: permitted(lookup, isAllowed) });
+  } catch (error) {
+    const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
+    throw code === NONE_ALLOWED ? denied(target, refusal!.rule) : error;
+  }
+}
+
+const ALLOWED: Verdict = { allowed: true, rule: '' };
+
+const NONE_ALLOWED = 'EPODSOCKSDENIED';
+
+/** Of what is found, only what is allowed. */
+function permitted(lookup: LookupFunction, isAllowed: (found: LookupAddress) => boolean): LookupFunction {
+  return (hostname, options, callback) => {
+    lookup(hostname, { ...options, all: true }, (error, found) => {
+      const allowed = error ? [] : (found as LookupAddress[]).filter(isAllowed);
+      const failure = error ?? (allowed.length > 0 ? null : Object.assign(new Error('denied'), { code: NONE_ALLOWED }));
+      if (options.all) callback(failure, allowed);
+      else callback(failure, allowed[0]?.address ?? '', allowed[0]?.family ?? 0);
+    });
+  };
+}
+
+function denied(target: Target, rule: string): PodsocksError {
+  return new PodsocksError('ERR_DENIED', `${formatTarget(target)}: not allowed (${rule})`);
+}
+
+function dialOptions(config: ServerConfig, type: Target['type'], host: string, port: number): DialOptions {
+  const { bindAddress = {}, connectTimeout, ipv6First, noDelay } = config;
+  const preferred = ipv6First ? [bindAddress.ipv6, bindAddress.ipv4] : [bindAddress.ipv4, bindAddress.ipv6];
+  const localAddress = type === 'name' ? (preferred[0] ?? preferred[1]) : bindAddress[type];
+  return { host, port, timeout: connectTimeout, ipv6First, noDelay, localAddress };
+}

@@ -1,0 +1,53 @@
+import { formatAddress, type IpAddress, readAddress } from './ip-address.ts';
+import { type Network, parseNetwork } from './network.ts';
+import { NetworkSet } from './network-set.ts';
+
+export interface ListenerAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Addresses at which a machine reaches itself whatever its interfaces are. */
+const ALWAYS = ['0.0.0.0/8', '::/128'].map(parseNetwork);
+const LOOPBACK = ['127.0.0.0/8', '::1/128'].map(parseNetwork);
+
+/**
+ * The addresses under which the server itself can be reached, so that nobody reaches its listeners from within: those for
+ * metrics and health, which trust the cluster, or its own port, through which one request could be many.
+ *
+ * What the server cannot know: the Service, node port or load balancer in front of it. Deny those by rule.
+ */
+export class OwnListeners {
+  readonly #byPort = new Map<number, NetworkSet>();
+
+  /**
+   * Replaces what was known; to be called when the ports are known, before the first client is served.
+   *
+   * @param listeners where the server listens. One on all addresses (`0.0.0.0`, `::`) counts for both families; so does a
+   *   host that is no address.
+   * @param machine the addresses of all interfaces (`os.networkInterfaces()`).
+   */
+  set(listeners: readonly ListenerAddress[], machine: readonly string[]): void {
+    const everywhere = [...LOOPBACK, ...machine.flatMap(networkOf)];
+    this.#byPort.clear();
+    for (const { port } of listeners) {
+      const hosts = listeners.filter(listener => listener.port === port);
+      const networks = hosts.flatMap(({ host }) => (isSpecific(host) ? networkOf(host) : everywhere));
+      this.#byPort.set(port, new NetworkSet([...ALWAYS, ...networks]));
+    }
+  }
+
+  has(address: IpAddress, port: number): boolean {
+    return this.#byPort.get(port)?.has(address) ?? false;
+  }
+}
+
+function isSpecific(host: string): boolean {
+  const address = readAddress(host);
+  return address !== undefined && (address.a | address.b | address.c | address.d) !== 0;
+}
+
+function networkOf(host: string): Network[] {
+  const address = readAddress(host);
+  return address === undefined ? [] : [parseNetwork(formatAddress(address))];
+}

@@ -1,0 +1,161 @@
+import * as dnsPacket from 'dns-packet';
+import { CLASS_IN, HEADER_BYTES, MalformedMessage, type RecordPlace, Type, walkRecords } from './record-walk.ts';
+
+export { MalformedMessage };
+
+declare module 'dns-packet' {
+  /** One record; exported, but not in @types/dns-packet. */
+  const answer: { decode: ((message: Buffer, at: number) => dnsPacket.Answer) & { bytes: number } };
+}
+
+/** What can be asked for. */
+export type QueryType = 'A' | 'AAAA' | 'CNAME' | 'MX' | 'NS' | 'PTR' | 'SOA' | 'SRV' | 'TXT';
+
+export interface Question {
+  /** Lower case, without a trailing dot. */
+  readonly name: string;
+  readonly type: QueryType;
+}
+
+/** A question as it goes out. */
+export interface Query {
+  readonly question: Question;
+  readonly bytes: Buffer;
+}
+
+/** A resource record of class IN. */
+export interface ResourceRecord {
+  /** Lower case. */
+  readonly name: string;
+  readonly type: QueryType;
+  /** Seconds. */
+  readonly ttl: number;
+  /** As dns-packet has it: a string for A, AAAA, CNAME, NS and PTR, an object or buffers for the others. */
+  readonly data: unknown;
+}
+
+/** The answer to a question. */
+export interface DnsAnswer {
+  /** RCODE with the bits of EDNS0: 0 NOERROR, 2 SERVFAIL, 3 NXDOMAIN, … */
+  readonly rcode: number;
+  readonly answers: readonly ResourceRecord[];
+  readonly authorities: readonly ResourceRecord[];
+  readonly additionals: readonly ResourceRecord[];
+}
+
+export const Rcode = { NOERROR: 0, FORMERR: 1, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP: 4, REFUSED: 5, BADVERS: 16 } as const;
+
+/** `SERVFAIL`, for messages. */
+export function rcodeName(rcode: number): string {
+  return Object.entries(Rcode).find(([, value]) => value === rcode)?.[0] ?? `RCODE ${rcode}`;
+}
+
+/** What no fragment is needed for on any path (DNS flag day 2020). */
+const UDP_PAYLOAD_BYTES = 1232;
+
+const OPT: dnsPacket.OptAnswer = {
+  type: 'OPT',
+  name: '.',
+  udpPayloadSize: UDP_PAYLOAD_BYTES,
+  extendedRcode: 0,
+  ednsVersion: 0,
+  flags: 0,
+  flag_do: false,
+  options: [],
+};
+
+/** After OPT's name, which is the root's, type and class: its TTL is extended RCODE u8, version u8, flags u16. */
+const OPT_RCODE_AT = 1 + 2 + 2;
+
+/**
+ * A query that wants recursion.
+ *
+ * @param id random, 0..65535.
+ * @param edns with EDNS0 (RFC 6891), so that answers of more than 512 bytes come by UDP.
+ */
+export function encodeQuery(question: Question, id: number, { edns }: { readonly edns: boolean }): Query {
+  const bytes = dnsPacket.encode({
+    type: 'query',
+    id,
+    flags: dnsPacket.RECURSION_DESIRED,
+    questions: [{ ...question, class: 'IN' }],
+    additionals: edns ? [OPT] : [],
+  });
+  return { question, bytes };
+}
+
+/**
+ * Reads what came for a query.
+ *
+ * @returns `foreign` for what does not answer this query: another id or question, or no answer at all. Whoever sent it does
+ *   not know the query, so it says nothing about the server. `truncated`: it is to be asked by TCP.
+ */
+export function decodeAnswer(message: Buffer, query: Query): DnsAnswer | 'foreign' | 'truncated' | MalformedMessage {
+  if (message.length < HEADER_BYTES || message.readUInt16BE(0) !== query.bytes.readUInt16BE(0)) return 'foreign';
+  const flags = message.readUInt16BE(2);
+  const isAnswer = (flags & 0x8000) !== 0 && (flags & 0x7800) === 0;
+  if (!isAnswer) return 'foreign';
+  const rcode = flags & 0xf;
+  const questionEnd = HEADER_BYTES + questionBytes(query);
+  if (message.readUInt16BE(4) !== 1 || !echoes(message, query, questionEnd)) {
+    // Servers that cannot read a query cannot repeat it either.
+    const unread = rcode === Rcode.FORMERR || rcode === Rcode.NOTIMP;
+    return unread && message.length === HEADER_BYTES ? { rcode, ...NO_RECORDS } : 'foreign';
+  }
+  if ((flags & 0x0200) !== 0) return 'truncated';
+  try {
+    const places = walkRecords(message, questionEnd);
+    const opt = places.find(({ type, section }) => type === Type.OPT && section === 'additionals');
+    return {
+      rcode: rcode | (opt === undefined ? 0 : extendedRcode(message, opt)),
+      answers: recordsOf(message, places, 'answers'),
+      authorities: recordsOf(message, places, 'authorities'),
+      additionals: recordsOf(message, places, 'additionals'),
+    };
+  } catch (error) {
+    return error instanceof MalformedMessage ? error : new MalformedMessage((error as Error).message);
+  }
+}
+
+/** The eight upper bits of the RCODE, in their place (RFC 6891 section 6.1.3). */
+function extendedRcode(message: Buffer, { at }: RecordPlace): number {
+  if (message[at] !== 0) throw new MalformedMessage('OPT has a name');
+  return message[at + OPT_RCODE_AT]! << 4;
+}
+
+const NO_RECORDS = { answers: [], authorities: [], additionals: [] } as const;
+
+/** Name, type and class; names of queries are not compressed. */
+function questionBytes({ question: { name } }: Query): number {
+  return name.length + 2 + 4;
+}
+
+/** Whether the question is the same, but for upper and lower case in its name, which servers may change. */
+function echoes(message: Buffer, { bytes }: Query, end: number): boolean {
+  if (message.length < end) return false;
+  for (let at = HEADER_BYTES; at < end; at++) {
+    if (lowerCase(message[at]!) !== lowerCase(bytes[at]!)) return false;
+  }
+  return true;
+}
+
+function lowerCase(byte: number): number {
+  return byte >= 0x41 && byte <= 0x5a ? byte + 0x20 : byte;
+}
+
+const READ: ReadonlyMap<number, QueryType> = new Map(
+  (['A', 'AAAA', 'CNAME', 'MX', 'NS', 'PTR', 'SOA', 'SRV', 'TXT'] as const).map(type => [Type[type], type]),
+);
+
+function recordsOf(message: Buffer, places: readonly RecordPlace[], wanted: RecordPlace['section']): ResourceRecord[] {
+  const records: ResourceRecord[] = [];
+  for (const { section, type, class: class_, at, end } of places) {
+    const known = READ.get(type);
+    if (section !== wanted || known === undefined || class_ !== CLASS_IN) continue;
+    const { name, ttl = 0, data } = dnsPacket.answer.decode(message, at) as dnsPacket.StringAnswer;
+    if (dnsPacket.answer.decode.bytes !== end - at) throw new MalformedMessage('a record has another length');
+    // RFC 2181 section 8: with the highest bit it means none.
+    records.push({ name: name.toLowerCase(), type: known, ttl: ttl > 0x7fffffff ? 0 : ttl, data });
+  }
+  return records;
+}

@@ -1,0 +1,11 @@
+import type { ServerConfig } from '@podsocks/server/config';
+import { parseNetwork } from '@podsocks/server/policy/network';
+
+/** Tests have their targets on loopback, where nobody may go without being told so. */
+export const ALLOW_LOOPBACK: ServerConfig['policy'] = {
+  rules: [{ action: 'allow', to: ['127.0.0.0/8', '::1'].map(parseNetwork), from: 'the test' }],
+  default: 'allow',
+};
+
+/** The same, for the environment of a program. */
+export const LOOPBACK_ALLOWED = { SS_ALLOW: '127.0.0.0/8,::1', SS_POLICY_DEFAULT: 'allow' } as const;
