@@ -214,7 +214,7 @@ const settings: readonly {
   {
     name: 'allow',
     flag: [['10.0.0.0/8'], ['--allow 10.0.0.0/8']],
-    env: ['SS_ALLOW', '10.1.0.0/16, ::1', ['SS_ALLOW ::1/128', 'SS_ALLOW 10.1.0.0/16']],
+    env: ['SS_ALLOW', '10.1.0.0/16, ::1', ['SS_ALLOW ::1', 'SS_ALLOW 10.1.0.0/16']],
     file: ['allow', '10.2.0.0/16', ['config.json: allow 10.2.0.0/16']],
     none: [],
     pick: ({ config }) => rulesOf(config),
