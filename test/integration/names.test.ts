@@ -104,7 +104,7 @@ describe('a connection to a name', () => {
   it('waits no longer than --connect-timeout for a DNS server', async () => {
     const pair = await startWith([await startDns(silent)], { connectTimeout: 500 });
     expect(await reach(pair, 'never.test')).toBe('ECONNRESET');
-    await isSaid(pair, /never\.test:\d+: no answer within 0\.5 s/);
+    await isSaid(pair, /never\.test:\d+: no DNS server answers within 0\.5 s/);
   });
 
   it('is found by the second DNS server if the first is silent', async () => {
