@@ -119,6 +119,12 @@ const FOREIGN: ForeignFields = {
   },
   refused: {
     socks5_auth_config_path: 'it is not read; use "socks_users"',
+    ...Object.fromEntries(
+      ['allow', 'deny', 'policy', 'policy_default', 'dns_search', 'dns_ndots'].map(name => [
+        name,
+        'it belongs to ss-server; put it into its file',
+      ]),
+    ),
     users: 'they belong to ss-server; a user\'s "password" here is the main key, a colon and the key of the user',
   },
 };

@@ -38,9 +38,11 @@ test('has defaults for everything but the password', () => {
   });
 });
 
+const DENIALS = '--deny, SS_DENY, config.json: deny';
+
 /** Where the rules of the policy are written, without the folder of the file. */
 const rulesOf = ({ policy }: LoadedServer['config']) =>
-  policy.rules.map(({ from }) => from.replace(/^\/.*\/(?=config)/, ''));
+  policy.rules.map(({ from }) => from.replace(/\/\S*\/(?=config)/, ''));
 
 /** Of each setting: the flag as commander gives it, the variable, the field, and what comes of each. */
 const settings: readonly {
@@ -221,8 +223,13 @@ const settings: readonly {
   },
   {
     name: 'deny',
-    flag: [['10.0.0.0/8'], ['--deny 10.0.0.0/8']],
-    env: ['SS_DENY', '10.1.0.0/16', ['SS_DENY 10.1.0.0/16']],
+    // All of them hold.
+    flag: [['10.0.0.0/8'], [`${DENIALS} 10.1.0.0/16`, `${DENIALS} 10.2.0.0/16`, `${DENIALS} 10.0.0.0/8`]],
+    env: [
+      'SS_DENY',
+      '10.1.0.0/16',
+      ['SS_DENY, config.json: deny 10.1.0.0/16', 'SS_DENY, config.json: deny 10.2.0.0/16'],
+    ],
     file: ['deny', ['10.2.0.0/16'], ['config.json: deny 10.2.0.0/16']],
     none: [],
     pick: ({ config }) => rulesOf(config),

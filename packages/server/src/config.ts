@@ -35,6 +35,7 @@ import {
 } from '@podsocks/shared/settings/values';
 import { DEFAULT_USER, knownUsers } from './keyring.ts';
 import { POLICY_SETTINGS, parseMember, policyFields } from './policy/fields.ts';
+import type { Network } from './policy/network.ts';
 import type { PolicyOptions } from './policy/policy.ts';
 import { policyFrom } from './policy/policy-sources.ts';
 import { parseName } from './resolver/dns-name.ts';
@@ -136,7 +137,7 @@ const FILE_FIELDS = {
   local_address: texts(parseAddress),
   local_ipv4_address: text(parseAddress),
   local_ipv6_address: text(parseAddress),
-  nameserver: texts(parseNameservers),
+  nameserver: texts(parseNameservers).refine(given => given.length > 0, 'is empty; list a server, or remove it'),
   dns_search: texts(parseDomains),
   dns_ndots: number(parseNdots),
   udp_max_associations: number(parseCount),
@@ -171,7 +172,11 @@ export function loadServer(
   const environment = folded(envLayer(SERVER_SETTINGS, env), warn);
   const path = (flags.config ?? environment.config)?.value;
   const file = path === undefined ? {} : readConfigFile(path, FILE_FIELDS, FOREIGN, warn);
-  const given = { ...file, ...environment, ...flags };
+  const given = { ...file, ...environment, ...flags, ...denials([flags, environment, file]) };
+  for (const name of POLICY_VARIABLES) {
+    // Of other variables, an empty one counts as unset; here that would open what was to be closed.
+    if (env[name] === '') throw wrong(`${name}: is empty; list something, or unset it`);
+  }
 
   const method = given.method?.value ?? methodNamed(DEFAULT_METHOD);
   const users = usersOf(method, given.password, given.users);
@@ -314,6 +319,17 @@ function parseWorkers(text: string): number {
   const workers = /^\d+$/.test(text) ? Number(text) : 0;
   if (workers >= 1 && workers <= MOST_WORKERS) return workers;
   throw wrong(`${JSON.stringify(text)} is no number of workers; give one from 1 to ${MOST_WORKERS}, or auto`);
+}
+
+const POLICY_VARIABLES = ['SS_ALLOW', 'SS_DENY', 'SS_ACL', 'SS_POLICY_DEFAULT'];
+
+/** All that any source denies: to add a denial must not take away another. */
+function denials(layers: readonly { readonly deny?: Sourced<readonly Network[]> }[]): {
+  deny?: Sourced<readonly Network[]>;
+} {
+  const given = layers.flatMap(({ deny }) => deny ?? []);
+  if (given.length === 0) return {};
+  return { deny: { value: given.flatMap(({ value }) => value), from: given.map(({ from }) => from).join(', ') } };
 }
 
 const DNS_PORT = 53;

@@ -1,3 +1,4 @@
+import type { LookupAddress } from 'node:dns';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, isIPv6, type LookupFunction, type Server } from 'node:net';
 import type { Target } from '@podsocks/shared/wire/address';
@@ -63,14 +64,18 @@ interface Case extends PolicyText {
 function dialling(host: string, port: number, { lookup = lookupOf([]).lookup, config, type = 'name', ...text }: Case) {
   const judge = policy({ default: 'allow', ...text });
   const judged: (Destination | NamedDestination)[] = [];
-  const watched: Pick<Policy, 'evaluate' | 'evaluateName'> = {
+  const watched: Pick<Policy, 'evaluate' | 'evaluateAsked'> = {
     evaluate(destination) {
       judged.push(destination);
       return judge.evaluate(destination);
     },
-    evaluateName: destination => judge.evaluateName(destination),
+    evaluateAsked: destination => judge.evaluateAsked(destination),
   };
-  const dialled = dialTarget({ ...CONFIG, ...config }, { lookup, policy: watched }, 'ada', { type, host, port });
+  const dialled = dialTarget({ ...CONFIG, ...config }, { lookupFor: () => lookup, policy: watched }, 'ada', {
+    type,
+    host,
+    port,
+  });
   const address = dialled.then(({ socket }) => {
     onTestFinished(() => void socket.destroy());
     return socket.remoteAddress;
@@ -181,7 +186,7 @@ describe('a name', () => {
     const { lookup, asked } = lookupOf(['192.0.2.1']);
     const rules = [deny('*.evil.example'), { ...allow('*'), ports: '443' }];
     await expect(dialOf('a.Evil.Example.', 443, { rules, lookup })).rejects.toMatchObject(deniedBy('(rule 0)'));
-    await expect(dialOf('web.example', 80, { rules, default: 'deny', lookup })).rejects.toMatchObject(
+    await expect(dialOf('web.example.', 80, { rules, default: 'deny', lookup })).rejects.toMatchObject(
       deniedBy('(default)'),
     );
     expect(asked).toEqual([]);
@@ -202,6 +207,19 @@ describe('a name', () => {
     }
     expect(asked).toHaveLength(spellings.length);
     expect(reached).toEqual([]);
+  });
+
+  it('is judged as the search list completed it', async () => {
+    const { port } = await listenOn('127.0.0.1');
+    const lookup: LookupFunction = (_, __, callback) =>
+      callback(null, [{ address: '127.0.0.1', family: 4, name: 'web.default.svc.cluster.local' } as LookupAddress]);
+    const within = { within: ['127.0.0.0/8'] };
+    const rules = [{ ...allow('*.svc.cluster.local', '127.0.0.0/8'), ...within }];
+    expect(await dialOf('web.default', port, { rules: [LOOPBACK], default: 'deny', lookup })).toBe('127.0.0.1');
+    expect(await dialOf('web.default', port, { rules, default: 'deny', lookup })).toBe('127.0.0.1');
+    await expect(
+      dialOf('web.default', port, { rules: [deny('*.svc.cluster.local'), ...rules], lookup }),
+    ).rejects.toMatchObject(deniedBy('(rule 0)'));
   });
 
   it('counts without case and trailing dot', async () => {

@@ -6,12 +6,13 @@ import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { formatTarget, type Target, targetOf } from '@podsocks/shared/wire/address';
 import type { ServerConfig } from './config.ts';
 import type { Policy, Verdict } from './policy/policy.ts';
+import type { Address } from './resolver/address.ts';
 
 export interface Reach {
-  /** Who knows names. */
-  readonly lookup: LookupFunction;
+  /** Who knows names, for one user. */
+  readonly lookupFor: (user: string) => LookupFunction;
   /** Who may go where. */
-  readonly policy: Pick<Policy, 'evaluate' | 'evaluateName'>;
+  readonly policy: Pick<Policy, 'evaluate' | 'evaluateAsked'>;
 }
 
 /**
@@ -22,7 +23,7 @@ export interface Reach {
  */
 export async function dialTarget(
   config: ServerConfig,
-  { lookup, policy }: Reach,
+  { lookupFor, policy }: Reach,
   user: string,
   target: Target,
 ): Promise<Connection> {
@@ -33,20 +34,21 @@ export async function dialTarget(
   const verdict =
     name === undefined
       ? policy.evaluate({ user, protocol, name, address: host, port })
-      : (policy.evaluateName({ user, protocol, name, port }) ?? ALLOWED);
+      : (policy.evaluateAsked({ user, protocol, name, port }) ?? ALLOWED);
   if (!verdict.allowed) throw denied(target, verdict.rule);
 
   let refusal: Verdict | undefined;
-  const isAllowed = ({ address }: LookupAddress) => {
-    const { allowed, rule } = policy.evaluate({ user, protocol, name, address, port });
+  const isAllowed = (found: LookupAddress) => {
+    const { address, name: completed = name } = found as LookupAddress & Pick<Address, 'name'>;
+    const { allowed, rule } = policy.evaluate({ user, protocol, name: completed, address, port });
     if (!allowed) refusal ??= { allowed, rule };
     return allowed;
   };
   try {
-    return await dial({ ...dialOptions(config, type, host, port), lookup: permitted(lookup, isAllowed) });
+    return await dial({ ...dialOptions(config, type, host, port), lookup: permitted(lookupFor(user), isAllowed) });
   } catch (error) {
     const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
-    throw code === NONE_ALLOWED ? denied(target, refusal!.rule) : error;
+    throw code === NONE_ALLOWED ? denied(target, refusal?.rule ?? 'no address') : error;
   }
 }
 

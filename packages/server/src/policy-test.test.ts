@@ -84,10 +84,10 @@ describe('policy test', () => {
   });
 
   it('looks no name up whose addresses would all be denied', async () => {
-    expect(await ask('db.example.com:22', { rules: [deny('*.example.com')] })).toEqual({
+    expect(await ask('db.example.com.:22', { rules: [deny('*.example.com')] })).toEqual({
       allowed: false,
       asked: [],
-      text: 'default → db.example.com:22 (tcp)\ndenied by rule 0, before the name is looked up\n',
+      text: 'default → db.example.com.:22 (tcp)\ndenied by rule 0, before the name is looked up\n',
     });
   });
 
@@ -122,10 +122,10 @@ describe('policy test', () => {
     });
   });
 
-  it.each(['db.example.com', '10.1.2.3', '::1', '[::1]'])('wants a port: %s', async target => {
+  it.each(['db.example.com', '10.1.2.3', '::1', '[::1]', '10.1.2.3:0'])('wants a port: %s', async target => {
     await expect(ask(target)).rejects.toMatchObject({
       code: 'ERR_USAGE',
-      message: 'policy test: the target has no port; give host:port',
+      message: 'policy test: the target has no port that could be dialled; give host:port',
     });
   });
 });
@@ -161,7 +161,7 @@ describe('the user', () => {
   it('has to be there', async () => {
     await expect(ask('10.1.2.3:80', { config, user: 'eve' })).rejects.toMatchObject({
       code: 'ERR_USAGE',
-      message: '--user: nobody is called "eve"; known are ada, bob',
+      message: '--as: nobody is called "eve"; known are ada, bob',
     });
     await expect(ask('10.1.2.3:80', { user: 'ada' })).rejects.toThrow('known are default');
     await expect(ask('10.1.2.3:80', { config })).rejects.toThrow('nobody is called "default"; known are ada, bob');

@@ -1,4 +1,3 @@
-import { networkInterfaces } from 'node:os';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { type Settings, single } from '@podsocks/shared/settings/settings';
 import { oneOf, parseHost } from '@podsocks/shared/settings/values';
@@ -7,12 +6,13 @@ import type { ServerConfig } from './config.ts';
 import { DEFAULT_USER, knownUsers } from './keyring.ts';
 import { explain } from './policy/explain.ts';
 import { parseMember } from './policy/fields.ts';
+import { machineAddresses } from './policy/machine-addresses.ts';
 import { OwnListeners } from './policy/own-listeners.ts';
 import { Policy } from './policy/policy.ts';
 import type { Resolver } from './resolver/resolver.ts';
 
 export const POLICY_TEST_SETTINGS = {
-  user: single({ flags: '--user <name>' }, `who wants to go there (default: ${DEFAULT_USER})`, parseMember),
+  as: single({ flags: '--as <name>' }, `who wants to go there (default: ${DEFAULT_USER})`, parseMember),
   protocol: single({ flags: '--protocol <name>' }, 'tcp or udp (default: tcp)', oneOf(['tcp', 'udp'] as const)),
 } satisfies Settings;
 
@@ -35,30 +35,31 @@ export async function testPolicy(
   { user = DEFAULT_USER, protocol = 'tcp', target }: PolicyTest,
 ): Promise<{ readonly text: string; readonly allowed: boolean }> {
   const { host: given, port } = parseHost(target);
-  if (port === undefined) throw new PodsocksError('ERR_USAGE', 'policy test: the target has no port; give host:port');
+  if (!port)
+    throw new PodsocksError('ERR_USAGE', 'policy test: the target has no port that could be dialled; give host:port');
   const known = knownUsers(config.users).map(({ name }) => name);
   if (!known.includes(user)) {
     throw new PodsocksError(
       'ERR_USAGE',
-      `--user: nobody is called ${JSON.stringify(user)}; known are ${known.join(', ')}`,
+      `--as: nobody is called ${JSON.stringify(user)}; known are ${known.join(', ')}`,
     );
   }
-  const own = new OwnListeners();
-  const machine = Object.values(networkInterfaces()).flatMap(infos => infos ?? []);
-  own.set(
-    config.listen,
-    machine.map(({ address }) => address),
-  );
+  const own = new OwnListeners(machineAddresses, () => performance.now());
+  own.set(config.listen);
   const policy = new Policy({ ...config.policy, users: knownUsers(config.users), own });
   const { type, host } = targetOf(given, port);
   const name = type === 'name' ? host : undefined;
   const question = { user, protocol, name, port };
-  if (policy.evaluateName(question) !== undefined) return explain(policy, { ...question, addresses: [] });
+  if (policy.evaluateAsked(question) !== undefined) return explain(policy, { ...question, addresses: [] });
   let missing = '';
   const found = await resolver.resolve(host).catch((error: Error) => {
     missing = `${error.message}\n`;
     return [];
   });
-  const { text, allowed } = explain(policy, { ...question, addresses: found.map(({ address }) => address) });
+  const { text, allowed } = explain(policy, {
+    ...question,
+    name: found[0]?.name ?? name,
+    addresses: found.map(({ address }) => address),
+  });
   return { text: missing + text, allowed };
 }

@@ -1,4 +1,3 @@
-import { networkInterfaces } from 'node:os';
 import { backendFor, describeBackend } from '@podsocks/shared/crypto/backends';
 import { serverDatagrams } from '@podsocks/shared/crypto/datagrams';
 import type { SharedReplayFilter } from '@podsocks/shared/crypto/replay-filter';
@@ -18,11 +17,14 @@ import { hasReusePort } from '@podsocks/shared/runtime/node-features';
 import { carriesTcp, carriesUdp } from '@podsocks/shared/settings/mode';
 import { formatTarget } from '@podsocks/shared/wire/address';
 import type { ServerConfig } from './config.ts';
+import type { Reach } from './dial-target.ts';
 import { keyringOf, knownUsers } from './keyring.ts';
+import { machineAddresses } from './policy/machine-addresses.ts';
 import { OwnListeners } from './policy/own-listeners.ts';
 import { Policy } from './policy/policy.ts';
 import { asLookup } from './resolver/lookup-function.ts';
 import type { Resolver } from './resolver/resolver.ts';
+import { UserLookups } from './resolver/user-lookups.ts';
 import { resolverOf } from './server-resolver.ts';
 import { streamServer } from './stream-server.ts';
 import { DatagramServer } from './udp/datagram-server.ts';
@@ -95,12 +97,14 @@ export function prepareServer(config: ServerConfig, { log, replays }: ServerDepe
   const { maxConnections, udpMaxAssociations } = limitsOf(config);
   const datagramCounts = new DatagramCounts();
   const resolver = resolverOf(config);
-  const own = new OwnListeners();
+  const own = new OwnListeners(machineAddresses, () => performance.now());
+  own.set(config.listen); // those with port 0 once they are bound
   const policy = new Policy({ ...config.policy, users: knownUsers(config.users), own });
-  const reach = { lookup: asLookup(resolver), policy };
+  const lookups = new UserLookups(asLookup(resolver), Math.ceil(queryBudget(config.nofile) * NAMES_OF_A_USER));
+  const reach: Reach = { lookupFor: user => lookups.of(user), policy };
   const outbound: OutboundServices = {
     names: new TargetNames(resolver, familyOf(config), Math.ceil(queryBudget(config.nofile) * UDP_NAMES)),
-    permitsName: named => policy.evaluateName({ ...named, protocol: 'udp' }) === undefined,
+    permitsName: named => policy.evaluateAsked({ ...named, protocol: 'udp' }) === undefined,
     permits: destination => policy.evaluate({ ...destination, protocol: 'udp' }).allowed,
     bindAddress,
   };
@@ -125,6 +129,9 @@ export function prepareServer(config: ServerConfig, { log, replays }: ServerDepe
         });
   return new Server(config, { streams, datagrams, resolver, own, datagramCounts });
 }
+
+/** Of the queries at a time, as a name takes two: a quarter of them. */
+const NAMES_OF_A_USER = 1 / 8;
 
 /** Of the queries at a time, as a name takes two: half of them. */
 const UDP_NAMES = 1 / 4;
@@ -179,11 +186,7 @@ export class Server implements RunningServer {
       const { addresses = [] } = this.#streams ?? {};
       const endpoints = addresses.length > 0 ? addresses : this.#config.listen;
       await this.#datagrams?.listen(endpoints);
-      const machine = Object.values(networkInterfaces()).flatMap(infos => infos ?? []);
-      this.#own.set(
-        this.addresses.length > 0 ? this.addresses : endpoints,
-        machine.map(({ address }) => address),
-      );
+      this.#own.set(this.addresses.length > 0 ? this.addresses : endpoints);
     } catch (error) {
       await this.close();
       throw error;

@@ -31,7 +31,15 @@ function blocks(text: string) {
   const path = join(folder, 'acl');
   writeFileSync(path, text);
   const rule = readAclFile({ value: path, from: '--acl' });
-  const policy = new Policy({ rules: rule ? [rule] : [], default: 'allow', users: [], own: new OwnListeners() });
+  const policy = new Policy({
+    rules: rule ? [rule] : [],
+    default: 'allow',
+    users: [],
+    own: new OwnListeners(
+      () => [],
+      () => 0,
+    ),
+  });
   return (address: string, name?: string) => !policy.evaluate(to(address, { name })).allowed;
 }
 
@@ -86,7 +94,11 @@ it.each([
   ['[outbound_block_list]\n10.0.0', 2, 'is no network'],
   ['[outbound_block_list]\n||10.0.0.1', 2, 'is no name behind the bar'],
   ['[outbound_block_list]\n(a', 2, 'is no regular expression of JavaScript'],
-  ['[outbound_block_list]\n(?<=a)*+b', 2, 'is no regular expression of JavaScript'],
+  ['[outbound_block_list]\n(?<=a', 2, 'is no regular expression of JavaScript'],
+  ['[outbound_block_list]\na*+b', 2, 'has an expression that means something else in JavaScript'],
+  ['[outbound_block_list]\n[[:digit:]]+\\.example$', 2, 'has an expression that means something else in JavaScript'],
+  ['[outbound_block_list]\n\\Abad\\.example\\z', 2, 'has an expression that means something else in JavaScript'],
+  ['[outbound_block_list]\n\\p{L}+\\.example', 2, 'has an expression that means something else in JavaScript'],
 ])('%j is refused, with its line', (text, line, message) => {
   expect(() => parseAcl(text, '--acl: x.acl')).toThrow(
     expect.objectContaining({

@@ -93,6 +93,11 @@ function parseEntry(entry: string, wrong: (message: string) => PodsocksError): r
   if (entry.includes('/') || /^[\d.]+$/.test(entry)) {
     throw wrong('is no network; write an address or CIDR, such as 10.0.0.0/8');
   }
+  if (NOT_JAVASCRIPT.test(entry)) {
+    throw wrong(
+      'has an expression that means something else in JavaScript ([[:class:]], \\A, \\z, \\Q, \\p, …); write it anew',
+    );
+  }
   try {
     // PCRE's flag for "ignore case" has no like in JavaScript, and says what is done anyhow.
     return [{ kind: 'expression', expression: new RegExp(entry.replace(/^\(\?i\)/, ''), 'i') }];
@@ -100,3 +105,6 @@ function parseEntry(entry: string, wrong: (message: string) => PodsocksError): r
     throw wrong(`is no regular expression of JavaScript (${(error as Error).message}); mend or remove it`);
   }
 }
+
+/** What PCRE and Rust know, and JavaScript takes for plain letters: such a rule would never apply. */
+const NOT_JAVASCRIPT = /\[\[?[:.=]|\\[AZzGQEhHRXKpPNaeC]|\(\?[#>&|+\-\d]|[*+?}]\+/;

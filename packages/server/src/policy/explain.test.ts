@@ -43,9 +43,9 @@ it('says which rule decided, and why those before did not apply', () => {
 });
 
 it('says that a name needs no look-up', () => {
-  expect(said({ name: 'other.example' })).toEqual({
+  expect(said({ name: 'other.example.' })).toEqual({
     allowed: false,
-    text: 'ada → other.example:443 (tcp)\ndenied by default, no rule applies, before the name is looked up\n',
+    text: 'ada → other.example.:443 (tcp)\ndenied by default, no rule applies, before the name is looked up\n',
   });
 });
 

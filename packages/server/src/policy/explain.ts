@@ -31,7 +31,7 @@ export function explain(policy: Policy, question: Question): { readonly text: st
   const { user, protocol, name, port, addresses } = question;
   const target = formatTarget({ host: name ?? addresses[0] ?? '', port });
   const lines = [`${user} → ${target} (${protocol})`];
-  const early = policy.evaluateName(question);
+  const early = policy.evaluateAsked(question);
   if (early !== undefined) {
     lines.push(`${said(early)}, before the name is looked up`);
     return { text: `${lines.join('\n')}\n`, allowed: false };

@@ -50,8 +50,8 @@ const list = <T>(parse: (text: string) => T) => texts(parse).refine(items => ite
  * The list has to stay what `records` makes, because config-file.ts looks for unknown fields in those.
  */
 export const policyFields = {
-  allow: texts(parseNetwork),
-  deny: texts(parseNetwork),
+  allow: list(parseNetwork),
+  deny: list(parseNetwork),
   acl: text(asText),
   policy_default: text(oneOf(ACTIONS)),
   policy: records({

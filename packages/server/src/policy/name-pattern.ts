@@ -56,6 +56,8 @@ export class NameSet {
   readonly #manyEnds: ReadonlySet<string>;
   readonly #expressions: readonly RegExp[];
   readonly #all: boolean;
+  /** A name is asked about for each of its addresses, and each of its datagrams; long lists of expressions take milliseconds. */
+  #last = { name: '', has: false };
 
   constructor(patterns: readonly NamePattern[]) {
     this.#names = new Set(patterns.flatMap(pattern => (pattern.kind === 'name' ? [pattern.name] : [])));
@@ -67,6 +69,11 @@ export class NameSet {
 
   /** @param name as {@link readName} spells it. */
   has(name: string): boolean {
+    if (name !== this.#last.name) this.#last = { name, has: this.#find(name) };
+    return this.#last.has;
+  }
+
+  #find(name: string): boolean {
     if (this.#all || (this.#names.size > 0 && this.#names.has(name)) || this.#isBelow(name)) return true;
     for (const expression of this.#expressions) if (expression.test(name)) return true;
     return false;

@@ -7,6 +7,8 @@ export interface ListenerAddress {
   readonly port: number;
 }
 
+const READ_MS = 10_000;
+
 /** Addresses at which a machine reaches itself whatever its interfaces are. */
 const ALWAYS = ['0.0.0.0/8', '::/128'].map(parseNetwork);
 const LOOPBACK = ['127.0.0.0/8', '::1/128'].map(parseNetwork);
@@ -18,16 +20,36 @@ const LOOPBACK = ['127.0.0.0/8', '::1/128'].map(parseNetwork);
  * What the server cannot know: the Service, node port or load balancer in front of it. Deny those by rule.
  */
 export class OwnListeners {
+  readonly #machine: () => readonly string[];
+  readonly #now: () => number;
   readonly #byPort = new Map<number, NetworkSet>();
+  #listeners: readonly ListenerAddress[] = [];
+  #readAt = 0;
 
   /**
-   * Replaces what was known; to be called when the ports are known, before the first client is served.
+   * @param machine the addresses of all interfaces, as they are now: they come and go (DHCP, VPNs).
+   * @param now a clock that never steps back, in milliseconds.
+   */
+  constructor(machine: () => readonly string[], now: () => number) {
+    this.#machine = machine;
+    this.#now = now;
+  }
+
+  /**
+   * Replaces what was known; to be called before the first client is served, and again when ports were chosen.
    *
    * @param listeners where the server listens. One on all addresses (`0.0.0.0`, `::`) counts for both families; so does a
    *   host that is no address.
-   * @param machine the addresses of all interfaces (`os.networkInterfaces()`).
    */
-  set(listeners: readonly ListenerAddress[], machine: readonly string[]): void {
+  set(listeners: readonly ListenerAddress[]): void {
+    this.#listeners = listeners;
+    this.#read();
+  }
+
+  #read(): void {
+    this.#readAt = this.#now();
+    const listeners = this.#listeners;
+    const machine = this.#machine();
     const everywhere = [...LOOPBACK, ...machine.flatMap(networkOf)];
     this.#byPort.clear();
     for (const { port } of listeners) {
@@ -38,6 +60,8 @@ export class OwnListeners {
   }
 
   has(address: IpAddress, port: number): boolean {
+    if (!this.#byPort.has(port)) return false;
+    if (this.#now() - this.#readAt >= READ_MS) this.#read();
     return this.#byPort.get(port)?.has(address) ?? false;
   }
 }

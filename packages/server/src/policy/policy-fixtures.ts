@@ -42,8 +42,11 @@ export interface PolicyText {
 
 /** Its rules are called `rule 0`, `rule 1`, … */
 export function policy({ rules = [], default: action = 'deny', users = [], listeners = [], machine = [] }: PolicyText) {
-  const own = new OwnListeners();
-  own.set(listeners, machine);
+  const own = new OwnListeners(
+    () => machine,
+    () => 0,
+  );
+  own.set(listeners);
   return new Policy({ rules: rules.map((text, i) => rule(text, `rule ${i}`)), default: action, users, own });
 }
 

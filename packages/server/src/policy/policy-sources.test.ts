@@ -32,7 +32,14 @@ function load({ flags = {}, env = {}, file = {} }: Given) {
 }
 
 function verdict(given: Given, address: string, others?: Parameters<typeof to>[1]) {
-  const policy = new Policy({ ...load(given), users: USERS, own: new OwnListeners() });
+  const policy = new Policy({
+    ...load(given),
+    users: USERS,
+    own: new OwnListeners(
+      () => [],
+      () => 0,
+    ),
+  });
   const { allowed, rule } = policy.evaluate(to(address, others));
   return `${allowed ? 'allowed' : 'denied'} by ${rule.replace(`${folder}/`, '')}`;
 }

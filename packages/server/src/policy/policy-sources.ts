@@ -33,7 +33,7 @@ export function policyFrom(sources: PolicySources, known: KnownUsers): Pick<Poli
   const { acl, allow, deny, policy, policyDefault } = sources;
   const blocked = acl && readAclFile(acl);
   const rules = [...(blocked ? [blocked] : []), ...shortForm(allow, deny), ...(policy ? fileRules(policy, known) : [])];
-  const implied = rules.some(({ action }) => action === 'allow') ? 'deny' : 'allow';
+  const implied = allow !== undefined || rules.some(({ action }) => action === 'allow') ? 'deny' : 'allow';
   return { rules, default: policyDefault?.value ?? implied };
 }
 

@@ -12,7 +12,7 @@ export type Action = 'allow' | 'deny';
 export interface NamedDestination {
   readonly user: string;
   readonly protocol: Protocol;
-  /** As the client asked, or as a search list completed it; undefined where the client gave an address. */
+  /** As the client asked, and once it is resolved as the search list completed it; undefined where an address was given. */
   readonly name: string | undefined;
   readonly port: number;
 }
@@ -108,6 +108,16 @@ export class Policy {
       if (foresight === 'certainly') return rule.verdict;
     }
     return this.#default.allowed ? undefined : this.#default;
+  }
+
+  /**
+   * As {@link evaluateName}, of a name as a client asks for it. Where rules have names, one without a trailing dot says
+   * nothing yet: the search list may complete it.
+   */
+  evaluateAsked(named: NamedDestination): Verdict | undefined {
+    const { name } = named;
+    if (name === undefined || name.endsWith('.') || !this.#hasNames) return this.evaluateName(named);
+    return readName(name) === undefined ? NO_NAME : undefined;
   }
 
   /** As {@link evaluate}, with all rules that were looked at, in order. */

@@ -20,6 +20,7 @@ const NAME = /^(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}$/;
 
 /** @returns undefined for what cannot be a name: empty or long labels, other characters. */
 export function parseName(text: string): DnsName | undefined {
+  if (!/^[\x21-\x7e]+$/.test(text)) return undefined; // lower case would make letters of others: K of the Kelvin sign
   const absolute = text.endsWith('.');
   const bare = (absolute ? text.slice(0, -1) : text).toLowerCase();
   return bare.length <= MAX_NAME && NAME.test(bare) ? { text: bare, absolute } : undefined;

@@ -14,8 +14,8 @@ describe('as a lookup function', () => {
     expect(await call(lookup, 'web', { all: true })).toEqual([
       null,
       [
-        { address: '10.0.0.1', family: 4 },
-        { address: 'fd00::1', family: 6 },
+        { address: '10.0.0.1', family: 4, name: 'web' },
+        { address: 'fd00::1', family: 6, name: 'web' },
       ],
     ]);
     expect(await call(lookup, 'web', { family: 'IPv6' })).toEqual([null, 'fd00::1', 6]);

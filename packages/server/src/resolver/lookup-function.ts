@@ -13,7 +13,7 @@ export function asLookup(resolver: Pick<Resolver, 'resolve'>): LookupFunction {
   return (hostname, options, callback) => {
     resolver.resolve(hostname, familyOf(options)).then(
       found => {
-        const addresses: LookupAddress[] = found.map(({ address, family }) => ({ address, family }));
+        const addresses: LookupAddress[] = found.map(found => ({ ...found }));
         const [first] = addresses;
         // Out of the promise, which would turn what the callback throws into a rejection.
         if (options.all) process.nextTick(callback, null, addresses);

@@ -45,7 +45,10 @@ export class NameSearch {
       }
       const outcome = await this.#ask(candidate.name, family);
       until = Math.min(until, outcome.until);
-      if (outcome.failure === undefined) return { ...outcome, until };
+      if (outcome.failure === undefined) {
+        const addresses = outcome.addresses.map(found => ({ ...found, name: candidate.name }));
+        return { ...outcome, addresses, until };
+      }
       if (!isKnowledge(outcome)) return outcome;
       failures.add(candidate, outcome.failure);
       detail = outcome.detail || detail;

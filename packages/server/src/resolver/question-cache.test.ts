@@ -12,7 +12,7 @@ describe('the cache', () => {
     const { resolver, server, pass } = await startLab([zone({ web: ['10.0.0.1'] }, ttl)]);
     await resolver.resolve('web', 4);
     pass(held * 1000 - 1);
-    expect(resolver.known('web', 4)).toEqual([{ address: '10.0.0.1', family: 4 }]);
+    expect(resolver.known('web', 4)).toEqual([{ address: '10.0.0.1', family: 4, name: 'web' }]);
     await resolver.resolve('web', 4);
     expect(server.asked).toHaveLength(1);
     pass(1);

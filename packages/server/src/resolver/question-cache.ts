@@ -30,8 +30,8 @@ const MISSING_MOST_MS = 30_000;
  */
 export const FAILED_MS = 1000;
 
-/** More are not tried by anybody, and answers by TCP can have 4000. */
-const MOST_ADDRESSES = 1024;
+/** A connection tries seven within its time, and each is one more for the policy; answers by TCP can have 4000. */
+const MOST_ADDRESSES = 32;
 
 /** Whether it says something about the name, and not only about this resolver at this moment. */
 export function isKnowledge({ failure }: Outcome): boolean {

@@ -94,6 +94,7 @@ export class Upstream {
         }
         // Of one that has answered others meanwhile it is the name that is at fault: anyone can ask for such a name.
         const isSilent = reply.kind === 'timed-out' && server.answeredAt < askedAt;
+        if (isSilent) void this.#probe(server);
         if (isSilent || reply.kind === 'unreachable') {
           server.shunnedUntil = this.#options.now() + SHUN_MS;
         }
@@ -105,6 +106,14 @@ export class Upstream {
     }
     const isSilence = [...failed.values()].every(kind => kind === 'timed-out');
     return { failure: isSilence ? 'timed-out' : 'server-failed', detail };
+  }
+
+  /** Whether a server that has just been silent is so to what it surely knows: then it keeps its place. */
+  async #probe(server: Server): Promise<void> {
+    const reply = await this.#exchange(server, { name: 'localhost', type: 'A' });
+    if (reply.kind !== 'answer') return;
+    server.answeredAt = this.#options.now();
+    server.shunnedUntil = Number.NEGATIVE_INFINITY;
   }
 
   /** One server: by UDP, by TCP if it says so, and without EDNS0 if it does not know that. */

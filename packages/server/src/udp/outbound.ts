@@ -61,6 +61,8 @@ export class Outbound {
   readonly #peers = new Set<string>();
   /** To which of its addresses a name goes. */
   readonly #chosen = new Map<string, Address>();
+  /** Answers of the resolver none of whose addresses is allowed, so that each is looked through once. */
+  readonly #denied = new Map<string, readonly Address[]>();
   readonly #sockets = new Map<4 | 6, DatagramSocket>();
   #waitingBytes = 0;
   #closed = false;
@@ -138,8 +140,13 @@ export class Outbound {
     const before = this.#chosen.get(key);
     const kept = before && found.find(({ address }) => address === before.address);
     if (kept !== undefined && this.#permits(kept, name, port)) return kept;
+    if (this.#denied.get(key) === found) return undefined;
     const chosen = found.find(address => this.#permits(address, name, port));
-    if (chosen === undefined) return undefined;
+    if (chosen === undefined) {
+      this.#denied.set(key, found);
+      if (this.#denied.size > MOST_CHOSEN) this.#denied.delete(this.#denied.keys().next().value!);
+      return undefined;
+    }
     this.#chosen.set(key, chosen);
     if (this.#chosen.size > MOST_CHOSEN) this.#chosen.delete(this.#chosen.keys().next().value!);
     return chosen;
@@ -147,7 +154,7 @@ export class Outbound {
 
   #permits(found: Address, name: string | undefined, port: number): boolean {
     const { permits, user } = this.#options;
-    return permits({ user, address: unmapped(found).address, port, name });
+    return permits({ user, address: unmapped(found).address, port, name: found.name ?? name });
   }
 
   /** @param found an address that is permitted. */
@@ -200,5 +207,5 @@ export class Outbound {
 /** An IPv4-mapped address is the IPv4 address, for the policy as for the socket. */
 function unmapped(found: Address): Address {
   const mapped = found.family === 6 ? ipv4OfMapped(found.address) : undefined;
-  return mapped === undefined ? found : { address: mapped, family: 4 };
+  return mapped === undefined ? found : { ...found, address: mapped, family: 4 };
 }

@@ -52,7 +52,7 @@ class Primary implements RunningServer {
   }
 
   async start(): Promise<void> {
-    const { workers, reusePort, maxConnections, nofile } = this.#config;
+    const { workers, reusePort, maxConnections } = this.#config;
     // With --reuse-port each worker listens itself, and the kernel hands out.
     if (!reusePort) await this.#acceptor.listen();
     const numbers = Array.from({ length: workers }, (_, index) => index + 1);
@@ -67,7 +67,9 @@ class Primary implements RunningServer {
     }
     this.#allEnded = Promise.all(first.map(worker => this.#keep(worker)));
     const limits = limitsOf(this.#config);
-    const cap = maxConnections ?? connectionBudget(nofile) * (workers - 1) + limits.maxConnections;
+    const cap =
+      maxConnections ??
+      limitsOf({ ...this.#config, mode: 'tcp_only' }).maxConnections * (workers - 1) + limits.maxConnections;
     logStart(this.#log, this.#config, { ...limits, maxConnections: cap, workers }, this.addresses);
   }
 
