@@ -1,4 +1,4 @@
-import { isIP, isIPv6 } from 'node:net';
+import { isIPv6 } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { backendFor } from '@podsocks/shared/crypto/backends';
 import { serverKey } from '@podsocks/shared/crypto/key-derivation';
@@ -38,7 +38,7 @@ import { POLICY_SETTINGS, parseMember, policyFields } from './policy/fields.ts';
 import type { Network } from './policy/network.ts';
 import type { PolicyOptions } from './policy/policy.ts';
 import { policyFrom } from './policy/policy-sources.ts';
-import { parseName } from './resolver/dns-name.ts';
+import { RESOLVER_SETTINGS, resolverFields } from './resolver/fields.ts';
 
 /** What ss-server runs with. Times in milliseconds. */
 export interface ServerConfig extends CommonConfig {
@@ -97,21 +97,7 @@ export const SERVER_SETTINGS = {
     'address that outgoing connections leave from; may be given once for IPv4 and once for IPv6',
     parseAddress,
   ),
-  nameserver: several(
-    { flags: '-d, --nameserver <address>', env: 'SS_NAMESERVER' },
-    'DNS server to ask, may be repeated or a list with commas (default: those of /etc/resolv.conf)',
-    parseNameservers,
-  ),
-  dnsSearch: several(
-    { flags: '--dns-search <domain>', env: 'SS_DNS_SEARCH' },
-    'domain to complete names with, may be repeated or a list with commas (default: as /etc/resolv.conf says)',
-    parseDomains,
-  ),
-  dnsNdots: single(
-    { flags: '--dns-ndots <number>', env: 'SS_DNS_NDOTS' },
-    'dots from which on a name is first tried as it is (default: as /etc/resolv.conf says, else 1)',
-    parseNdots,
-  ),
+  ...RESOLVER_SETTINGS,
   udpMaxAssociations: single(
     { flags: '--udp-max-associations <number>', env: 'SS_UDP_MAX_ASSOCIATIONS' },
     'UDP associations at a time, one for each address that a program sends from (default: as many as open files allow)',
@@ -137,9 +123,7 @@ const FILE_FIELDS = {
   local_address: texts(parseAddress),
   local_ipv4_address: text(parseAddress),
   local_ipv6_address: text(parseAddress),
-  nameserver: texts(parseNameservers).refine(given => given.length > 0, 'is empty; list a server, or remove it'),
-  dns_search: texts(parseDomains),
-  dns_ndots: number(parseNdots),
+  ...resolverFields,
   udp_max_associations: number(parseCount),
   udp_timeout: number(parseUdpTimeout),
   workers: number(parseWorkers),
@@ -330,37 +314,6 @@ function denials(layers: readonly { readonly deny?: Sourced<readonly Network[]> 
   const given = layers.flatMap(({ deny }) => deny ?? []);
   if (given.length === 0) return {};
   return { deny: { value: given.flatMap(({ value }) => value), from: given.map(({ from }) => from).join(', ') } };
-}
-
-const DNS_PORT = 53;
-
-function parseNameservers(text: string): { readonly host: string; readonly port: number }[] {
-  return list(text).map(item => {
-    const { host, port = DNS_PORT } = parseHost(item);
-    if (isIP(host) && port > 0) return { host, port };
-    throw wrong(`${JSON.stringify(item)} is no address of a DNS server; give an IP address, or address:port`);
-  });
-}
-
-function parseDomains(text: string): string[] {
-  return list(text).map(item => {
-    if (item === '.' || parseName(item)) return item;
-    throw wrong(`${JSON.stringify(item)} is no domain; give one such as svc.cluster.local`);
-  });
-}
-
-/** glibc has the same bound (resolv.conf(5)). */
-const MOST_NDOTS = 15;
-
-function parseNdots(text: string): number {
-  const ndots = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (ndots <= MOST_NDOTS) return ndots;
-  throw wrong(`${JSON.stringify(text)} is no number of dots; give one from 0 to ${MOST_NDOTS}`);
-}
-
-/** `a,b` and `a, b`, as shadowsocks-libev writes lists. */
-function list(text: string): string[] {
-  return text.split(',').map(item => item.trim());
 }
 
 function wrong(message: string): PodsocksError {

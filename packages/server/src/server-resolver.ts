@@ -4,9 +4,8 @@ import { queryBudget } from '@podsocks/shared/net/descriptors';
 import type { Endpoint } from '@podsocks/shared/net/listener';
 import { parseHost } from '@podsocks/shared/settings/values';
 import type { ServerConfig } from './config.ts';
+import { DNS_PORT } from './resolver/resolv-conf.ts';
 import { createResolver, type Resolver } from './resolver/resolver.ts';
-
-const DNS_PORT = 53;
 
 /** The resolver of ss-server, on this machine's files and clock. */
 export function resolverOf({ nameservers, dnsSearch, dnsNdots, ipv6First, nofile }: ServerConfig): Resolver {
