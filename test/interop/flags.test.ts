@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { WITH_LOOPBACK_ALLOWED } from '../support/allow-loopback.ts';
 import { freePort } from '../support/free-port.ts';
 import { type ProgramRun, startProgram } from '../support/program-run.ts';
 import { describeWith } from '../support/programs.ts';
@@ -24,7 +25,13 @@ for (const impl of ['libev', 'podsocks'] as const) {
       const ends: ProgramRun[] = [];
       const tunnel = tunnelThrough(socksPort, ends);
       try {
-        ends.push(await startProgram(`${impl} server`, [...commandOf(impl, 'server'), ...both], serverPort));
+        ends.push(
+          await startProgram(
+            `${impl} server`,
+            [...WITH_LOOPBACK_ALLOWED, ...commandOf(impl, 'server'), ...both],
+            serverPort,
+          ),
+        );
         ends.push(await startProgram(`${impl} client`, [...commandOf(impl, 'client'), ...both, ...local], socksPort));
         await tunnel.use(async connect => {
           const connection = await connect({ host: '127.0.0.1', port });

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { WITH_LOOPBACK_ALLOWED } from '../support/allow-loopback.ts';
 import { exchangeDatagrams } from '../support/exchange-datagrams.ts';
 import { freePort } from '../support/free-port.ts';
 import { isPortTaken } from '../support/ports.ts';
@@ -34,7 +35,14 @@ for (const impl of ['libev', 'podsocks'] as const) {
         try {
           // Ours refuses to have workers where they had nothing to do.
           const unset = withTcp ? [] : ['-u', 'SS_WORKERS'];
-          const server = ['env', ...unset, ...commandOf(impl, 'server'), ...both, flag] as const;
+          const server = [
+            ...WITH_LOOPBACK_ALLOWED,
+            'env',
+            ...unset,
+            ...commandOf(impl, 'server'),
+            ...both,
+            flag,
+          ] as const;
           ends.push(await startProgram(`${impl} server`, server, pid => isPortTaken(pid, 'udp', serverPort)));
           ends.push(await startProgram(`${impl} client`, [...commandOf(impl, 'client'), ...both, ...local], socksPort));
           await tunnel.use(async () => {

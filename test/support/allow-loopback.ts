@@ -9,3 +9,9 @@ export const ALLOW_LOOPBACK: ServerConfig['policy'] = {
 
 /** The same, for the environment of a program. */
 export const LOOPBACK_ALLOWED = { SS_ALLOW: '127.0.0.0/8,::1', SS_POLICY_DEFAULT: 'allow' } as const;
+
+/** The same, before the command of a program: `env` with the variables. */
+export const WITH_LOOPBACK_ALLOWED = [
+  'env',
+  ...Object.entries(LOOPBACK_ALLOWED).map(([name, value]) => `${name}=${value}`),
+] as const;
