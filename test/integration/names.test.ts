@@ -1,10 +1,10 @@
 import type { ServerConfig } from '@podsocks/server/config';
-import { type FakeDns, type Script, startFakeDns, zone } from '@podsocks/server/resolver/fake-dns-fixtures';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { type FakeDns, zone } from '@podsocks/server/resolver/fake-dns-fixtures';
+import { describe, expect, it } from 'vitest';
 import { suiteResource } from '../support/suite-resource.ts';
 import { startDatagramEcho } from '../support/targets/datagram-echo.ts';
 import { startEcho } from '../support/targets/echo.ts';
-import { type Pair, type PairOptions, startPair } from './in-process.ts';
+import { isSaid, reach, silent, startDns, startWith } from './named-pair.ts';
 import { Association } from './socks5-association.ts';
 
 // Names that only the DNS servers of the test know. Nobody listens on the address 127.0.0.9.
@@ -12,44 +12,12 @@ import { Association } from './socks5-association.ts';
 const echo = suiteResource(() => startEcho());
 const datagramEcho = suiteResource(() => startDatagramEcho(['127.0.0.1', '127.0.0.2']));
 
-const silent: Script = () => undefined;
-
-async function startDns(script: Script): Promise<FakeDns> {
-  const dns = await startFakeDns(script);
-  onTestFinished(() => dns.close());
-  return dns;
-}
-
-/** ss-server asks these servers, and ss-local nobody. */
-function startWith(
-  servers: readonly FakeDns[],
-  server: Partial<ServerConfig> = {},
-  client: PairOptions['client'] = {},
-) {
-  const nameservers = servers.map(({ at }) => at);
-  return startPair({ server: { nameservers, dnsSearch: [], dnsNdots: 1, ...server }, client });
-}
-
-/** What becomes of a connection to a name. */
-async function reach({ connect }: Pair, host: string): Promise<string> {
-  const connection = await connect({ host, port: (await echo()).port });
-  onTestFinished(() => connection.destroy());
-  try {
-    await connection.send('hello');
-    return String(await connection.take(5));
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code ?? String(error);
-  }
-}
-
-const isSaid = (pair: Pair, text: RegExp) => expect.poll(() => pair.log.join('')).toMatch(text);
-
 describe('a connection to a name', () => {
   it('reaches the address that the DNS server says', async () => {
     const dns = await startDns(zone({ 'web.test': ['127.0.0.1'], 'alias.test': ['-> web.test'] }));
     const pair = await startWith([dns]);
     for (const host of ['web.test', 'WEB.test', 'web.test.', 'alias.test']) {
-      expect(await reach(pair, host), host).toBe('hello');
+      expect(await reach(pair, host, (await echo()).port), host).toBe('hello');
     }
   });
 
@@ -64,57 +32,33 @@ describe('a connection to a name', () => {
     const pair = await startWith([dns], { ipv6First: true });
     // Each connection begins with another address.
     for (let turn = 0; turn < 4; turn++) {
-      for (const host of ['first.test', 'last.test', 'six.test']) expect(await reach(pair, host), host).toBe('hello');
+      for (const host of ['first.test', 'last.test', 'six.test'])
+        expect(await reach(pair, host, (await echo()).port), host).toBe('hello');
     }
   });
 
   it('completes the name by the search list', async () => {
     const dns = await startDns(zone({ 'web.default.svc.test': ['127.0.0.1'], 'db.prod.svc.test': ['127.0.0.1'] }));
     const pair = await startWith([dns], { dnsSearch: ['default.svc.test', 'svc.test.'], dnsNdots: 5 });
-    expect(await reach(pair, 'web')).toBe('hello');
+    expect(await reach(pair, 'web', (await echo()).port)).toBe('hello');
     expect([...new Set(dns.asked.map(({ name }) => name))]).toEqual(['web.default.svc.test']);
-    expect(await reach(pair, 'db.prod')).toBe('hello');
-    expect(await reach(pair, 'web.default.svc.test')).toBe('hello');
-    expect(await reach(pair, 'web.')).toBe('ECONNRESET');
+    expect(await reach(pair, 'db.prod', (await echo()).port)).toBe('hello');
+    expect(await reach(pair, 'web.default.svc.test', (await echo()).port)).toBe('hello');
+    expect(await reach(pair, 'web.', (await echo()).port)).toBe('ECONNRESET');
     await isSaid(pair, /"web\.:\d+: no such name/);
   });
 
   it('is reset if there is no such name, and the log says so', async () => {
     const dns = await startDns(zone({}));
     const pair = await startWith([dns]);
-    expect(await reach(pair, 'nothing.test')).toBe('ECONNRESET');
+    expect(await reach(pair, 'nothing.test', (await echo()).port)).toBe('ECONNRESET');
     await isSaid(pair, /nothing\.test:\d+: no such name \(ENOTFOUND\)/);
-  });
-
-  it('is reset if no DNS server answers, and the log says so; meanwhile other names are found', async () => {
-    const known = zone({ 'web.test': ['127.0.0.1'] });
-    const dns = await startDns(query => (query.name === 'never.test' ? silent(query) : known(query)));
-    const pair = await startWith([dns], { connectTimeout: 30_000 });
-    let ended = false;
-    const never = reach(pair, 'never.test').finally(() => {
-      ended = true;
-    });
-    await expect.poll(() => dns.asked.map(({ name }) => name)).toContain('never.test');
-    for (let count = 0; count < 5; count++) expect(await reach(pair, 'web.test')).toBe('hello');
-    expect(ended).toBe(false);
-    expect(await never).toBe('ECONNRESET');
-    await isSaid(pair, /never\.test:\d+: no DNS server answers \(ETIMEOUT\)/);
   });
 
   it('waits no longer than --connect-timeout for a DNS server', async () => {
     const pair = await startWith([await startDns(silent)], { connectTimeout: 500 });
-    expect(await reach(pair, 'never.test')).toBe('ECONNRESET');
+    expect(await reach(pair, 'never.test', (await echo()).port)).toBe('ECONNRESET');
     await isSaid(pair, /never\.test:\d+: no DNS server answers within 0\.5 s/);
-  });
-
-  it('is found by the second DNS server if the first is silent', async () => {
-    const [first, second] = [
-      await startDns(silent),
-      await startDns(zone({ 'a.test': ['127.0.0.1'], 'b.test': ['127.0.0.1'] })),
-    ];
-    const pair = await startWith([first, second], { connectTimeout: 30_000 });
-    expect(await Promise.all([reach(pair, 'a.test'), reach(pair, 'b.test')])).toEqual(['hello', 'hello']);
-    expect(first.asked).not.toEqual([]);
   });
 });
 
