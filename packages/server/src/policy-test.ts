@@ -6,10 +6,8 @@ import type { ServerConfig } from './config.ts';
 import { DEFAULT_USER, knownUsers } from './keyring.ts';
 import { explain } from './policy/explain.ts';
 import { parseMember } from './policy/fields.ts';
-import { machineAddresses } from './policy/machine-addresses.ts';
-import { OwnListeners } from './policy/own-listeners.ts';
-import { Policy } from './policy/policy.ts';
 import type { Resolver } from './resolver/resolver.ts';
+import { policyOf } from './server-policy.ts';
 
 export const POLICY_TEST_SETTINGS = {
   as: single({ flags: '--as <name>' }, `who wants to go there (default: ${DEFAULT_USER})`, parseMember),
@@ -44,9 +42,7 @@ export async function testPolicy(
       `--as: nobody is called ${JSON.stringify(user)}; known are ${known.join(', ')}`,
     );
   }
-  const own = new OwnListeners(machineAddresses, () => performance.now());
-  own.set(config.listen);
-  const policy = new Policy({ ...config.policy, users: knownUsers(config.users), own });
+  const { policy } = policyOf(config);
   const { type, host } = targetOf(given, port);
   const name = type === 'name' ? host : undefined;
   const question = { user, protocol, name, port };

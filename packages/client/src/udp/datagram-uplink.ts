@@ -1,6 +1,6 @@
 import type { LookupFunction } from 'node:net';
 import type { ClientDatagrams, ClientSession, OpenedReply } from '@podsocks/shared/crypto/datagram';
-import { codecDropReason } from '@podsocks/shared/net/datagram-counts';
+import { codecDropReason, sealDropReason } from '@podsocks/shared/net/datagram-counts';
 import { DatagramSocket, datagramSpace } from '@podsocks/shared/net/datagram-socket';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { formatTarget, type Target } from '@podsocks/shared/wire/address';
@@ -68,7 +68,7 @@ class DatagramUplink implements Uplink {
       sealedLength = this.#session.seal(space, 0, target, data, at, length);
     } catch (error) {
       if (!(error instanceof PodsocksError)) throw error;
-      dropped(error.code === 'ERR_LIMIT' ? 'too-long' : 'malformed');
+      dropped(sealDropReason(error));
       return;
     }
     if (!this.#socket.send(space, 0, sealedLength)) dropped('congested');

@@ -1,5 +1,6 @@
 import type { ClientStreams } from '@podsocks/shared/crypto/stream';
 import type { Connection } from '@podsocks/shared/net/connection';
+import { sealDropReason } from '@podsocks/shared/net/datagram-counts';
 import type { IdleClock } from '@podsocks/shared/net/idle-clock';
 import { PacketStream } from '@podsocks/shared/net/packet-stream';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
@@ -66,7 +67,7 @@ class StreamUplink implements Uplink {
       if (!packets.send(target, data, at, length)) dropped('congested');
     } catch (error) {
       if (!(error instanceof PodsocksError)) throw error;
-      dropped(error.code === 'ERR_LIMIT' ? 'too-long' : 'malformed');
+      dropped(sealDropReason(error));
     }
   }
 

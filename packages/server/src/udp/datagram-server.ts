@@ -1,7 +1,13 @@
 import type { OpenedRequest, RelaySession, ServerDatagrams } from '@podsocks/shared/crypto/datagram';
 import type { User } from '@podsocks/shared/crypto/stream';
 import { AssociationTable } from '@podsocks/shared/net/association-table';
-import { codecDropReason, DatagramCounts, type DropReason, sendDropReason } from '@podsocks/shared/net/datagram-counts';
+import {
+  codecDropReason,
+  DatagramCounts,
+  type DropReason,
+  sealDropReason,
+  sendDropReason,
+} from '@podsocks/shared/net/datagram-counts';
 import { DatagramListener } from '@podsocks/shared/net/datagram-listener';
 import { type DatagramSocket, datagramSpace, type Origin } from '@podsocks/shared/net/datagram-socket';
 import { type Drop, dropLog, formatOrigin } from '@podsocks/shared/net/drop-log';
@@ -134,7 +140,7 @@ export class DatagramServer implements Running {
       length = session.seal(space, 0, from, data, 0, data.length);
     } catch (error) {
       if (!(error instanceof PodsocksError)) throw error;
-      this.#dropped(association, error.code === 'ERR_LIMIT' ? 'too-long' : 'malformed');
+      this.#dropped(association, sealDropReason(error));
       return;
     }
     if (socket.send(space, 0, length, client)) counts.down(data.length);

@@ -60,7 +60,7 @@ export class DatagramCounts {
   }
 }
 
-/** The reason for an error of the datagram codecs. */
+/** The reason for an error of a codec that was to open a datagram. */
 export function codecDropReason({ code }: PodsocksError): DropReason {
   return CODEC_REASONS[code] ?? 'malformed';
 }
@@ -72,6 +72,11 @@ const CODEC_REASONS: Partial<Record<ErrorCode, DropReason>> = {
   ERR_TIMESTAMP: 'timestamp',
   ERR_LIMIT: 'full',
 };
+
+/** The reason for an error of a codec that was to write a datagram. */
+export function sealDropReason({ code }: PodsocksError): DropReason {
+  return code === 'ERR_LIMIT' ? 'too-long' : 'malformed';
+}
 
 /** The reason for an error of the system while sending. */
 export function sendDropReason({ code }: NodeJS.ErrnoException): DropReason {
