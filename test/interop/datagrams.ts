@@ -51,7 +51,7 @@ export function describeDatagrams({ datagrams = FEW, ...options }: DatagramOptio
       });
     });
 
-    test.skipIf(!IPV6)(`datagrams to an IPv6 address${IPV6 ? '' : ' [SKIPPED: no ::1 here]'}`, async () => {
+    test.skipIf(!IPV6)(`datagrams to an IPv6 address${IPV6 ? '' : ' [SKIPPED: no ::1 here]'}`, { retry }, async () => {
       const { port } = await one();
       const { use, socksPort } = await tunnel();
       await use(() => exchangeDatagrams({ socksPort, destinations: [{ host: '::1', port }], datagrams: 10 }));

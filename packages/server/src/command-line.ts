@@ -97,7 +97,7 @@ export async function main(
     printWarnings(NAME, loaded, surroundings);
     const given = flagLayer(POLICY_TEST_SETTINGS, policyTest.opts());
     const resolver = resolverOf(loaded.config);
-    const asked = { target, user: given.as?.value, protocol: given.protocol?.value };
+    const asked = { target, user: given.user?.value, protocol: given.protocol?.value };
     const { text, allowed } = await testPolicy(loaded.config, resolver, asked).finally(() => resolver.close());
     stdout.write(text);
     exitCode = allowed ? 0 : 1;

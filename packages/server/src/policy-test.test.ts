@@ -161,7 +161,7 @@ describe('the user', () => {
   it('has to be there', async () => {
     await expect(ask('10.1.2.3:80', { config, user: 'eve' })).rejects.toMatchObject({
       code: 'ERR_USAGE',
-      message: '--as: nobody is called "eve"; known are ada, bob',
+      message: '--user: nobody is called "eve"; known are ada, bob',
     });
     await expect(ask('10.1.2.3:80', { user: 'ada' })).rejects.toThrow('known are default');
     await expect(ask('10.1.2.3:80', { config })).rejects.toThrow('nobody is called "default"; known are ada, bob');

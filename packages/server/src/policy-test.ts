@@ -10,7 +10,7 @@ import type { Resolver } from './resolver/resolver.ts';
 import { policyOf } from './server-policy.ts';
 
 export const POLICY_TEST_SETTINGS = {
-  as: single({ flags: '--as <name>' }, `who wants to go there (default: ${DEFAULT_USER})`, parseMember),
+  user: single({ flags: '--user <name>' }, `who wants to go there (default: ${DEFAULT_USER})`, parseMember),
   protocol: single({ flags: '--protocol <name>' }, 'tcp or udp (default: tcp)', oneOf(['tcp', 'udp'] as const)),
 } satisfies Settings;
 
@@ -39,7 +39,7 @@ export async function testPolicy(
   if (!known.includes(user)) {
     throw new PodsocksError(
       'ERR_USAGE',
-      `--as: nobody is called ${JSON.stringify(user)}; known are ${known.join(', ')}`,
+      `--user: nobody is called ${JSON.stringify(user)}; known are ${known.join(', ')}`,
     );
   }
   const { policy } = policyOf(config);
