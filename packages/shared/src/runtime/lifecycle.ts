@@ -146,7 +146,7 @@ export async function runProgram(program: Command, argv: readonly string[], { st
 /** commander's complaint on one line, and without the value that it quotes of an unknown option: `--passwrod=secret`. */
 function usageError(program: Command, { message }: CommanderError): PodsocksError {
   const [, valued] = /^error: unknown option '(--[^'= ]+)=/.exec(message) ?? [];
-  const takesNone = program.options.some(option => option.long === valued);
+  const takesNone = valued !== undefined && program.options.some(option => option.long === valued);
   const complaint = takesNone
     ? `${valued} takes no value`
     : message

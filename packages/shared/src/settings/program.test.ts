@@ -68,7 +68,8 @@ describe('createProgram', () => {
     [['--acl'], '--acl: '],
     [['--plugin', 'x'], '--plugin: plugins are not available'],
     [['--plugin-opts=x'], '--plugin-opts: plugins are not available'],
-    [['-a', 'nobody'], '-a (--user): '],
+    [['-a', 'nobody'], '-a: '],
+    [['--user', 'nobody'], '--user: '],
     [['-f', 'pid'], '-f (--pid-file): '],
     [['-i', 'eth0'], '-i (--interface): '],
     [['--key', 'a2V5'], '--key: raw keys are not taken'],
@@ -78,5 +79,13 @@ describe('createProgram', () => {
     expect(() => program.parse(argv, { from: 'user' })).toThrow(complaint);
     const flag = argv[0]!.split('=')[0]!;
     expect(program.helpInformation()).not.toMatch(new RegExp(`^ *${flag}\\b`, 'm'));
+  });
+
+  test('leaves to a command of the program what means something there', () => {
+    const program = create();
+    const command = program.command('test').option('--user <name>').action(() => {});
+    program.parse(['test', '--user', 'ada'], { from: 'user' });
+    expect(command.opts()).toEqual({ user: 'ada' });
+    expect(() => program.parse(['test', '--user'], { from: 'user' })).toThrow('--user: its value is missing');
   });
 });

@@ -2,6 +2,8 @@ import { Command, Option } from 'commander';
 import { PodsocksError } from '../runtime/errors.ts';
 import { flagName, type Settings } from './settings.ts';
 
+const NO_SETUID = 'it does not change its user; leave it out and start it as that user (in a pod: runAsUser)';
+
 /**
  * Flags of shadowsocks-libev that have no effect here. They are refused, not ignored: better not to run than to run
  * without the ACL that somebody believes in.
@@ -14,7 +16,8 @@ const REFUSED_FLAGS: readonly [flags: string, why: string][] = [
   ],
   ['--plugin [name]', 'plugins are not available in this version; leave it out at both ends'],
   ['--plugin-opts [options]', 'plugins are not available in this version; leave it out at both ends'],
-  ['-a, --user [name]', 'it does not change its user; leave it out and start it as that user (in a pod: runAsUser)'],
+  ['-a [name]', NO_SETUID],
+  ['--user [name]', NO_SETUID],
   ['-f, --pid-file [file]', 'it stays in the foreground; leave it out and let systemd or Kubernetes keep it running'],
   ['-i, --interface [name]', 'it does not bind to an interface; leave it out and choose by address with -b'],
   ['--key [key]', 'raw keys are not taken; use a 2022 method, whose password (-k) is a base64 key'],
@@ -39,7 +42,7 @@ export function createProgram(
     const option = new Option(flags).hideHelp();
     if (!own.has(option.long)) program.addOption(option);
   }
-  program.hook('preAction', () => refuseFlags(program));
+  program.hook('preAction', (_, action) => refuseFlags(program, action));
   return program
     .version(about.version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help');
@@ -64,9 +67,17 @@ export function addSettings(command: Command, settings: Settings): void {
   if (unflagged.length > 0) command.addHelpText('after', `\nEnvironment:\n${unflagged.join('\n')}`);
 }
 
-function refuseFlags(program: Command): void {
+function refuseFlags(program: Command, action: Command): void {
   for (const option of program.options.filter(candidate => candidate.hidden)) {
-    if (program.getOptionValue(option.attributeName()) === undefined) continue;
+    const name = option.attributeName();
+    const value = program.getOptionValue(name);
+    if (value === undefined) continue;
+    // commander gives the program what its subcommand means by the same name.
+    if (action !== program && action.options.some(({ long }) => long !== undefined && long === option.long)) {
+      if (typeof value !== 'string') throw new PodsocksError('ERR_USAGE', `${option.long}: its value is missing`);
+      action.setOptionValue(name, value);
+      continue;
+    }
     const why = REFUSED_FLAGS.find(([flags]) => flags === option.flags)![1];
     throw new PodsocksError('ERR_USAGE', `${flagName(option.flags)}: ${why}`);
   }
