@@ -76,7 +76,7 @@ function dialling(host: string, port: number, { lookup = lookupOf([]).lookup, co
     host,
     port,
   });
-  const address = dialled.then(({ socket }) => {
+  const address = dialled.then(({ connection: { socket } }) => {
     onTestFinished(() => void socket.destroy());
     return socket.remoteAddress;
   });

@@ -2,11 +2,12 @@ import type { LookupAddress } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import type { Connection } from '@podsocks/shared/net/connection';
 import { type DialOptions, dial } from '@podsocks/shared/net/dial';
-import { PodsocksError } from '@podsocks/shared/runtime/errors';
-import { formatTarget, type Target, targetOf } from '@podsocks/shared/wire/address';
+import { type Target, targetOf } from '@podsocks/shared/wire/address';
 import type { ServerConfig } from './config.ts';
 import type { Policy, Verdict } from './policy/policy.ts';
 import type { Address } from './resolver/address.ts';
+import { DeniedError } from './sessions/refusal.ts';
+import type { Route } from './sessions/session.ts';
 
 export interface Reach {
   /** Who knows names, for one user. */
@@ -15,40 +16,51 @@ export interface Reach {
   readonly policy: Pick<Policy, 'evaluate' | 'evaluateAsked'>;
 }
 
+/** A target that was reached. */
+export interface Dialled {
+  readonly connection: Connection;
+  readonly route: Route;
+}
+
 /**
  * Connects to where a user wants to go: looks the name up, asks the policy about every address, and tries those that it allows
  * and no others. What was allowed is what is dialled: nothing is looked up a second time.
  *
- * @throws PodsocksError ERR_DENIED, or as `dial` does.
+ * @throws DeniedError, or PodsocksError as `dial` does.
  */
 export async function dialTarget(
   config: ServerConfig,
   { lookupFor, policy }: Reach,
   user: string,
   target: Target,
-): Promise<Connection> {
+): Promise<Dialled> {
   const { type, host, port } = targetOf(target.host, target.port); // clients send addresses as names, too
   const protocol = 'tcp';
   const name = type === 'name' ? host : undefined;
-  if (name !== undefined && isIP(name) !== 0) throw denied(target, 'built in: an address with a zone');
+  if (name !== undefined && isIP(name) !== 0) throw new DeniedError(target, 'built in: an address with a zone');
   const verdict =
     name === undefined
       ? policy.evaluate({ user, protocol, name, address: host, port })
       : (policy.evaluateAsked({ user, protocol, name, port }) ?? ALLOWED);
-  if (!verdict.allowed) throw denied(target, verdict.rule);
+  if (!verdict.allowed) throw new DeniedError(target, verdict.rule);
 
   let refusal: Verdict | undefined;
+  const rules = new Map([[host, verdict.rule]]);
   const isAllowed = (found: LookupAddress) => {
     const { address, name: completed = name } = found as LookupAddress & Pick<Address, 'name'>;
     const { allowed, rule } = policy.evaluate({ user, protocol, name: completed, address, port });
     if (!allowed) refusal ??= { allowed, rule };
+    rules.set(address, rule);
     return allowed;
   };
   try {
-    return await dial({ ...dialOptions(config, type, host, port), lookup: permitted(lookupFor(user), isAllowed) });
+    const options = dialOptions(config, type, host, port);
+    const connection = await dial({ ...options, lookup: permitted(lookupFor(user), isAllowed) });
+    const { remoteAddress: address = host } = connection.socket; // undefined when it has closed already
+    return { connection, route: { target, address, port, rule: rules.get(address) ?? verdict.rule } };
   } catch (error) {
     const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
-    throw code === NONE_ALLOWED ? denied(target, refusal?.rule ?? 'no address') : error;
+    throw code === NONE_ALLOWED ? new DeniedError(target, refusal?.rule ?? 'no address') : error;
   }
 }
 
@@ -66,10 +78,6 @@ function permitted(lookup: LookupFunction, isAllowed: (found: LookupAddress) => 
       else callback(failure, allowed[0]?.address ?? '', allowed[0]?.family ?? 0);
     });
   };
-}
-
-function denied(target: Target, rule: string): PodsocksError {
-  return new PodsocksError('ERR_DENIED', `${formatTarget(target)}: not allowed (${rule})`);
 }
 
 function dialOptions(config: ServerConfig, type: Target['type'], host: string, port: number): DialOptions {

@@ -25,6 +25,8 @@ import type { Resolver } from './resolver/resolver.ts';
 import { UserLookups } from './resolver/user-lookups.ts';
 import { policyOf } from './server-policy.ts';
 import { resolverOf } from './server-resolver.ts';
+import type { SessionObserver } from './sessions/session.ts';
+import { Sessions } from './sessions/sessions.ts';
 import { streamServer } from './stream-server.ts';
 import { DatagramServer } from './udp/datagram-server.ts';
 import type { OutboundServices } from './udp/outbound.ts';
@@ -84,6 +86,8 @@ export interface ServerDependencies {
   readonly log: Logger;
   /** In a worker, the filter that it has together with the others; else there is one of the server's own. */
   readonly replays?: SharedReplayFilter;
+  /** Are told of what users do. */
+  readonly observers?: readonly SessionObserver[];
 }
 
 /**
@@ -91,7 +95,7 @@ export interface ServerDependencies {
  *
  * @throws PodsocksError ERR_CONFIG.
  */
-export function prepareServer(config: ServerConfig, { log, replays }: ServerDependencies): Server {
+export function prepareServer(config: ServerConfig, { log, replays, observers = [] }: ServerDependencies): Server {
   const { method, bindAddress = {}, mode } = config;
   const { maxConnections, udpMaxAssociations } = limitsOf(config);
   const datagramCounts = new DatagramCounts();
@@ -102,12 +106,13 @@ export function prepareServer(config: ServerConfig, { log, replays }: ServerDepe
   const outbound: OutboundServices = {
     names: new TargetNames(resolver, familyOf(config), Math.ceil(queryBudget(config.nofile) * UDP_NAMES)),
     // Written out: spreading the object would cost a microsecond for each datagram on Node 20.
-    permitsName: ({ user, name, port }) => policy.evaluateAsked({ user, protocol: 'udp', name, port }) === undefined,
-    permits: ({ user, name, address, port }) => policy.evaluate({ user, protocol: 'udp', name, address, port }).allowed,
+    judgeName: ({ user, name, port }) => policy.evaluateAsked({ user, protocol: 'udp', name, port }),
+    judge: ({ user, name, address, port }) => policy.evaluate({ user, protocol: 'udp', name, address, port }),
     bindAddress,
   };
+  const sessions = new Sessions(observers);
   const streams = carriesTcp(mode)
-    ? streamServer(config, { log, replays, maxConnections, reach, outbound, datagramCounts })
+    ? streamServer(config, { log, replays, maxConnections, reach, sessions, outbound, datagramCounts })
     : undefined;
   const datagrams =
     udpMaxAssociations === undefined
@@ -122,6 +127,7 @@ export function prepareServer(config: ServerConfig, { log, replays }: ServerDepe
             keyringOf(method, config.key, config.users),
           ),
           maxAssociations: udpMaxAssociations,
+          sessions,
           counts: datagramCounts,
           log,
         });

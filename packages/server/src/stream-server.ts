@@ -2,12 +2,14 @@ import type { SharedReplayFilter } from '@podsocks/shared/crypto/replay-filter';
 import type { Request, StreamSealer } from '@podsocks/shared/crypto/stream';
 import { serverStreams } from '@podsocks/shared/crypto/streams';
 import type { Connection } from '@podsocks/shared/net/connection';
-import type { DatagramCounts } from '@podsocks/shared/net/datagram-counts';
+import { DatagramCounts } from '@podsocks/shared/net/datagram-counts';
+import type { Origin } from '@podsocks/shared/net/datagram-socket';
 import { dropLog } from '@podsocks/shared/net/drop-log';
 import { IdleClock } from '@podsocks/shared/net/idle-clock';
 import { Listener } from '@podsocks/shared/net/listener';
 import { Opening, relay, Sealing } from '@podsocks/shared/net/relay';
 import { streamServices } from '@podsocks/shared/net/stream-services';
+import type { Traffic } from '@podsocks/shared/net/traffic';
 import { atMostEvery } from '@podsocks/shared/runtime/at-most-every';
 import { buffers } from '@podsocks/shared/runtime/buffer-pool';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
@@ -17,6 +19,9 @@ import { type Authenticated, absorb, authenticate } from './authenticate.ts';
 import type { ServerConfig } from './config.ts';
 import { dialTarget, type Reach } from './dial-target.ts';
 import { keyringOf } from './keyring.ts';
+import { refusalOf } from './sessions/refusal.ts';
+import { relayEnd } from './sessions/session-end.ts';
+import type { Sessions } from './sessions/sessions.ts';
 import type { OutboundServices } from './udp/outbound.ts';
 import { isUdpOverTcp, serveDatagramStream } from './udp/over-tcp.ts';
 
@@ -26,6 +31,7 @@ export interface StreamDependencies {
   readonly replays: SharedReplayFilter | undefined;
   readonly maxConnections: number;
   readonly reach: Reach;
+  readonly sessions: Sessions;
   /** For the datagrams that come in streams (UDP over TCP). */
   readonly outbound: OutboundServices;
   readonly datagramCounts: DatagramCounts;
@@ -37,7 +43,7 @@ export interface StreamDependencies {
  * @throws PodsocksError ERR_CONFIG.
  */
 export function streamServer(config: ServerConfig, deps: StreamDependencies): Listener {
-  const { log, replays, maxConnections, reach, outbound, datagramCounts } = deps;
+  const { log, replays, maxConnections, reach, sessions, outbound, datagramCounts } = deps;
   const { method } = config;
   const streams = serverStreams(streamServices(method, config.cryptoBackend, replays));
   const keyring = keyringOf(method, config.key, config.users);
@@ -59,9 +65,9 @@ export function streamServer(config: ServerConfig, deps: StreamDependencies): Li
   /** The main path: authenticate, dial, relay. */
   async function serve(connection: Connection, client: string): Promise<void> {
     const opener = streams.openRequest(keyring, client);
-    const session = await authenticate(connection, opener).catch(error => refused({ client, error }));
-    if (session === undefined) return;
-    const { request, stream, first } = session;
+    const authenticated = await authenticate(connection, opener).catch(error => refused({ client, error }));
+    if (authenticated === undefined) return;
+    const { request, stream, first } = authenticated;
     const release = () => {
       if (first) buffers.give(first.buffer);
       stream.close();
@@ -79,34 +85,44 @@ export function streamServer(config: ServerConfig, deps: StreamDependencies): Li
     // Only now, or whoever replays a request could fill the filter with the salts of answers that are never given.
     const sealer = streams.sealResponse(request);
     const saltKnown = replays?.settled();
-    const context = { client, user: request.user.name, target: formatTarget(request.target) };
-    if (isUdpOverTcp(request.target.host)) {
+    const { user, target } = request;
+    const origin = { address: client, port: connection.socket.remotePort ?? 0 };
+    if (isUdpOverTcp(target.host)) {
       if (saltKnown) await saltKnown;
-      await carryDatagrams(connection, session, sealer, context);
+      await carryDatagrams(connection, authenticated, sealer, origin);
       return;
     }
-    const target = await dialTarget(config, reach, request.user.name, request.target).catch(error => {
+    const context = { client, user: user.name, target: formatTarget(target) };
+    const traffic: Traffic = { bytesUp: 0, bytesDown: 0 };
+    const asked = { user: user.name, client: origin, protocol: 'tcp', target } as const;
+    const session = sessions.begin(asked, traffic, () => connection.reset());
+    const dialled = await dialTarget(config, reach, user.name, target).catch((error: Error) => {
       log.info(context, error.message);
+      session.refused({ target, ...refusalOf(error) });
     });
-    if (target === undefined) {
+    if (dialled === undefined) {
+      session.close('shutdown');
       release();
       sealer.close();
       connection.reset();
       return;
     }
+    session.reached(dialled.route);
 
     // All workers know the salt of a SIP004 answer before its first byte leaves: nobody can send it back to another.
     if (saltKnown) await saltKnown;
     const end = await relay({
       client: connection,
-      target,
+      target: dialled.connection,
       up: new Opening(stream),
       down: new Sealing(sealer),
       first,
       clock,
+      traffic,
       idleTimeout: config.timeout,
       absorb: absorbLater,
     });
+    session.close(relayEnd(end));
     const { bytesUp, bytesDown, error } = end;
     log.debug({ ...context, bytesUp, bytesDown, ...(error && { reason: error.message }) }, 'connection closed');
     // The socket errors of either peer are its own affair; bytes that were altered, or a fault of ours, are not.
@@ -118,22 +134,24 @@ export function streamServer(config: ServerConfig, deps: StreamDependencies): Li
     connection: Connection,
     { request, stream, first }: Authenticated,
     sealer: StreamSealer,
-    context: { readonly client: string },
+    client: Origin,
   ): Promise<void> {
-    const { remotePort: port = 0 } = connection.socket;
-    const { counts, error } = await serveDatagramStream({
-      ...{ connection, request, stream, sealer, first, outbound, logDrop, clock },
-      client: { address: context.client, port },
-      total: datagramCounts,
+    const context = { client: client.address, user: request.user.name };
+    const counts = new DatagramCounts(datagramCounts);
+    const asked = { user: context.user, client, protocol: 'udp', target: undefined, overTcp: true } as const;
+    const session = sessions.begin(asked, counts, () => connection.reset());
+    const error = await serveDatagramStream({
+      ...{ connection, client, request, stream, sealer, first, session, counts, outbound, logDrop, clock },
       idleTimeout: config.udpTimeout,
     });
+    session.close(relayEnd({ endedBy: 'client', error }));
     log.debug({ ...context, ...counts.passed(), ...(error && { reason: error.message }) }, 'UDP over TCP closed');
     if (error === undefined) {
       listener.expel(connection); // it may still read what is on its way, but not stay
       connection.socket.end();
     } else if (error instanceof PodsocksError && error.code === 'ERR_AUTHENTICATION') {
       absorbLater(connection);
-      refused({ client: context.client, error });
+      refused({ client: client.address, error });
     } else connection.reset();
   }
 

@@ -16,6 +16,8 @@ import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import type { Running } from '@podsocks/shared/runtime/lifecycle';
 import type { Logger } from '@podsocks/shared/runtime/log';
 import type { Target } from '@podsocks/shared/wire/address';
+import type { Session, SessionEnd } from '../sessions/session.ts';
+import type { Sessions } from '../sessions/sessions.ts';
 import { Outbound, type OutboundServices } from './outbound.ts';
 
 export interface DatagramServerOptions extends OutboundServices {
@@ -24,6 +26,7 @@ export interface DatagramServerOptions extends OutboundServices {
   readonly datagrams: ServerDatagrams;
   /** The cap of all associations. */
   readonly maxAssociations: number;
+  readonly sessions: Sessions;
   /** Counts all that goes through. */
   readonly counts: DatagramCounts;
   /** How long an association may be idle, and a drain wait, in milliseconds. */
@@ -32,9 +35,10 @@ export interface DatagramServerOptions extends OutboundServices {
   readonly log: Logger;
 }
 
-/** A client's session and its far side. */
+/** A client's session of the protocol, what its user does with it, and its far side. */
 interface Association {
-  readonly session: RelaySession;
+  readonly relay: RelaySession;
+  readonly session: Session;
   readonly outbound: Outbound;
   readonly counts: DatagramCounts;
   /** Where its last packet came from, and by which socket: there its answers go. */
@@ -88,7 +92,7 @@ export class DatagramServer implements Running {
 
   async close(): Promise<void> {
     this.#listener.close();
-    for (const association of this.#associations.clear()) this.#end(association, 'stop');
+    for (const association of this.#associations.clear()) this.#end(association, 'shutdown');
   }
 
   /** The main path. `data` is an array of our own. */
@@ -103,8 +107,8 @@ export class DatagramServer implements Running {
         this.#refuse('full', from, opened.user);
         return;
       }
-      const session = opened.commit();
-      association = this.#associations.use(session) ?? this.#begin(session, from, socket);
+      const relay = opened.commit();
+      association = this.#associations.use(relay) ?? this.#begin(relay, from, socket);
     } catch (error) {
       if (!(error instanceof PodsocksError)) throw error;
       this.#refuse(codecDropReason(error), from);
@@ -116,28 +120,30 @@ export class DatagramServer implements Running {
     association.outbound.send(opened.target, space, opened.payloadAt, opened.payloadLength);
   }
 
-  #begin(session: RelaySession, client: Origin, socket: DatagramSocket): Association {
-    const { user } = session;
+  #begin(relay: RelaySession, client: Origin, socket: DatagramSocket): Association {
+    const { user } = relay;
     const counts = new DatagramCounts(this.#options.counts);
+    const asked = { user: user.name, client, protocol: 'udp', target: undefined } as const;
+    const session = this.#options.sessions.begin(asked, counts, () => this.#stop(relay));
     const outbound = new Outbound({
       ...this.#options,
-      user: user.name,
+      session,
       counts,
       dropped: reason => this.#dropped(association, reason),
       receive: (from, data) => this.#answer(association, from, data),
     });
-    const association: Association = { session, outbound, counts, client, socket };
-    this.#associations.add(session, user, association);
+    const association: Association = { relay, session, outbound, counts, client, socket };
+    this.#associations.add(relay, user, association);
     return association;
   }
 
   #answer(association: Association, from: Target, data: Uint8Array): void {
-    const { session, counts, client, socket } = association;
-    this.#associations.keep(session);
-    const space = datagramSpace(session.sealedLength(data.length));
+    const { relay, counts, client, socket } = association;
+    this.#associations.keep(relay);
+    const space = datagramSpace(relay.sealedLength(data.length));
     let length: number;
     try {
-      length = session.seal(space, 0, from, data, 0, data.length);
+      length = relay.seal(space, 0, from, data, 0, data.length);
     } catch (error) {
       if (!(error instanceof PodsocksError)) throw error;
       this.#dropped(association, sealDropReason(error));
@@ -147,9 +153,9 @@ export class DatagramServer implements Running {
     else this.#dropped(association, 'congested');
   }
 
-  #dropped({ counts, client, session }: Association, reason: DropReason): void {
+  #dropped({ counts, client, relay }: Association, reason: DropReason): void {
     counts.drop(reason);
-    this.#logDrop({ reason, client, user: session.user.name });
+    this.#logDrop({ reason, client, user: relay.user.name });
   }
 
   #refuse(reason: DropReason, client?: Origin, user?: User): void {
@@ -157,11 +163,17 @@ export class DatagramServer implements Running {
     this.#logDrop({ reason, client, user: user?.name });
   }
 
-  #end({ session, outbound, counts, client }: Association, why: 'idle' | 'room' | 'stop'): void {
+  #stop(relay: RelaySession): void {
+    const association = this.#associations.delete(relay);
+    if (association !== undefined) this.#end(association, 'shutdown');
+  }
+
+  #end({ relay, session, outbound, counts, client }: Association, why: SessionEnd): void {
     outbound.close();
-    session.close();
+    relay.close();
+    session.close(why);
     this.#options.log.debug(
-      { client: formatOrigin(client), user: session.user.name, ...counts.passed(), why },
+      { client: formatOrigin(client), user: relay.user.name, ...counts.passed(), why },
       'UDP association closed',
     );
   }

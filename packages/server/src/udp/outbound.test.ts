@@ -5,6 +5,7 @@ import { type Target, targetOf } from '@podsocks/shared/wire/address';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Address } from '../resolver/address.ts';
 import { resolveError } from '../resolver/failure.ts';
+import { recordedSession } from '../sessions/session-fixtures.ts';
 import { type Destination, Outbound, type OutboundOptions } from './outbound.ts';
 import { TargetNames } from './target-names.ts';
 
@@ -57,15 +58,16 @@ function outbound(options: Partial<OutboundOptions> = {}) {
       lookups.push({ name, settle });
     });
   const counts = new DatagramCounts();
+  const { session, heard } = recordedSession();
   const own = new Outbound({
     names: new TargetNames({ known: name => known.get(name), resolve }, undefined, 64),
-    permitsName: () => true,
-    permits(destination) {
+    judgeName: () => undefined,
+    judge(destination) {
       asked.push(destination);
-      return true;
+      return { allowed: true, rule: 'test' };
     },
     bindAddress: {},
-    user: 'alice',
+    session,
     counts,
     dropped(reason) {
       counts.drop(reason);
@@ -80,7 +82,7 @@ function outbound(options: Partial<OutboundOptions> = {}) {
     own.send(to, space, 2, text.length);
     space.fill(0xee); // nothing of it is needed any more
   };
-  return { own, send, lookups, known, asked, drops, answers, counts };
+  return { own, send, lookups, known, asked, drops, answers, counts, session, heard };
 }
 
 const named = (host: string, port: number): Target => ({ type: 'name', host, port });
@@ -132,7 +134,9 @@ it('all of one family leaves from one port, and that of another association from
 });
 
 describe('what is not permitted', () => {
-  const refuse = (refused: string) => ({ permits: ({ address }: Destination) => address !== refused });
+  const refuse = (refused: string) => ({
+    judge: ({ address }: Destination) => ({ allowed: address !== refused, rule: 'not there' }),
+  });
 
   it('does not leave, and is counted', async () => {
     const peer = await startPeer();

@@ -2,7 +2,9 @@ import { type DatagramCounts, type DropReason, sendDropReason } from '@podsocks/
 import { DatagramSocket, type Origin } from '@podsocks/shared/net/datagram-socket';
 import { type Target, targetOf } from '@podsocks/shared/wire/address';
 import { ipv4OfMapped } from '@podsocks/shared/wire/mapped-address';
+import type { Verdict } from '../policy/policy.ts';
 import type { Address } from '../resolver/address.ts';
+import type { Session } from '../sessions/session.ts';
 import type { NameFailure, TargetNames } from './target-names.ts';
 
 /** Where a user wants a datagram to go. */
@@ -21,15 +23,16 @@ export interface Destination extends NamedDestination {
 /** What all associations of a server send with. */
 export interface OutboundServices {
   readonly names: TargetNames;
-  /** Asked before a name is looked up: whether it may be, or is denied whatever address it has. */
-  readonly permitsName: (destination: NamedDestination) => boolean;
+  /** Asked before a name is looked up: a denial, where it is the same whatever address the name has. */
+  readonly judgeName: (destination: NamedDestination) => Verdict | undefined;
   /** Asked with the address that the datagram would really go to. */
-  readonly permits: (destination: Destination) => boolean;
+  readonly judge: (destination: Destination) => Verdict;
   readonly bindAddress: { readonly ipv4?: string; readonly ipv6?: string };
 }
 
 export interface OutboundOptions extends OutboundServices {
-  readonly user: string;
+  /** Whose it is; is told where it goes. */
+  readonly session: Session;
   readonly counts: DatagramCounts;
   /** Told of each datagram that went no further. */
   readonly dropped: (reason: DropReason) => void;
@@ -52,6 +55,12 @@ const MOST_PEERS = 4096;
 /** Names whose address is kept; the one that was added first is chosen anew when there are more. */
 const MOST_CHOSEN = 256;
 
+/** An address that is allowed, and what allowed it. */
+interface Choice {
+  readonly address: Address;
+  readonly rule: string;
+}
+
 /**
  * The far side of one association: a socket of its own for each address family that it writes to, so that every
  * association is told apart by its port, and gets answers from those addresses only that it has written to.
@@ -62,7 +71,7 @@ export class Outbound {
   /** To which of its addresses a name goes. */
   readonly #chosen = new Map<string, Address>();
   /** Answers of the resolver none of whose addresses is allowed, so that each is looked through once. */
-  readonly #denied = new Map<string, readonly Address[]>();
+  readonly #denied = new Map<string, { readonly found: readonly Address[]; readonly rule: string }>();
   readonly #sockets = new Map<4 | 6, DatagramSocket>();
   #waitingBytes = 0;
   #closed = false;
@@ -81,22 +90,25 @@ export class Outbound {
     }
     if (type !== 'name') {
       const address: Address = { address: host, family: type === 'ipv6' ? 6 : 4 };
-      if (this.#permits(address, undefined, port)) this.#transmit(address, port, data, at, length);
-      else this.#options.dropped('denied');
+      const { allowed, rule } = this.#judge(address, undefined, port);
+      if (allowed) this.#transmit(address, rule, target, data, at, length);
+      else this.#deny(target, rule);
       return;
     }
     if (host.includes(':')) {
       this.#options.dropped('name'); // no name has one; `::1%1` is an address with a zone
       return;
     }
-    const { names, user, permitsName } = this.#options;
-    if (!permitsName({ user, name: host, port })) {
-      this.#options.dropped('denied');
+    const { names, session, judgeName } = this.#options;
+    const { user } = session.request;
+    const denial = judgeName({ user, name: host, port });
+    if (denial !== undefined) {
+      this.#deny(target, denial.rule);
       return;
     }
     const found = names.find(host, user);
     if (!(found instanceof Promise)) {
-      this.#sendToFound(found, host, port, data, at, length);
+      this.#sendToFound(found, target, data, at, length);
       return;
     }
     const weight = length + WAITING_OVERHEAD;
@@ -108,7 +120,7 @@ export class Outbound {
     this.#waitingBytes += weight;
     void found.then(address => {
       this.#waitingBytes -= weight;
-      if (!this.#closed) this.#sendToFound(address, host, port, copy, 0, length);
+      if (!this.#closed) this.#sendToFound(address, target, copy, 0, length);
     });
   }
 
@@ -119,8 +131,7 @@ export class Outbound {
 
   #sendToFound(
     found: readonly Address[] | NameFailure,
-    name: string,
-    port: number,
+    target: Target,
     data: Uint8Array,
     at: number,
     length: number,
@@ -129,41 +140,67 @@ export class Outbound {
       this.#options.dropped(found);
       return;
     }
+    const { host: name, port } = target;
     const chosen = this.#choose(name, port, found);
-    if (chosen === undefined) this.#options.dropped('denied');
-    else this.#transmit(chosen, port, data, at, length);
+    if (typeof chosen === 'string') this.#deny(target, chosen);
+    else this.#transmit(chosen.address, chosen.rule, target, data, at, length);
   }
 
-  /** A flow stays with the pod that it began with, for as long as the name has its address; else the first that is allowed. */
-  #choose(name: string, port: number, found: readonly Address[]): Address | undefined {
+  /**
+   * A flow stays with the pod that it began with, for as long as the name has its address; else the first that is allowed.
+   *
+   * @returns that, or the rule that denied the first, if none is.
+   */
+  #choose(name: string, port: number, found: readonly Address[]): Choice | string {
     const key = `${name}:${port}`;
     const before = this.#chosen.get(key);
     const kept = before && found.find(({ address }) => address === before.address);
-    if (kept !== undefined && this.#permits(kept, name, port)) return kept;
-    if (this.#denied.get(key) === found) return undefined;
-    const chosen = found.find(address => this.#permits(address, name, port));
-    if (chosen === undefined) {
-      this.#denied.set(key, found);
-      if (this.#denied.size > MOST_CHOSEN) this.#denied.delete(this.#denied.keys().next().value!);
-      return undefined;
+    if (kept !== undefined) {
+      const { allowed, rule } = this.#judge(kept, name, port);
+      if (allowed) return { address: kept, rule };
     }
-    this.#chosen.set(key, chosen);
-    if (this.#chosen.size > MOST_CHOSEN) this.#chosen.delete(this.#chosen.keys().next().value!);
-    return chosen;
+    const denied = this.#denied.get(key);
+    if (denied?.found === found) return denied.rule;
+    let refusal: string | undefined;
+    for (const address of found) {
+      const { allowed, rule } = this.#judge(address, name, port);
+      if (allowed) {
+        this.#chosen.set(key, address);
+        if (this.#chosen.size > MOST_CHOSEN) this.#chosen.delete(this.#chosen.keys().next().value!);
+        return { address, rule };
+      }
+      refusal ??= rule;
+    }
+    refusal ??= 'no address';
+    this.#denied.set(key, { found, rule: refusal });
+    if (this.#denied.size > MOST_CHOSEN) this.#denied.delete(this.#denied.keys().next().value!);
+    return refusal;
   }
 
-  #permits(found: Address, name: string | undefined, port: number): boolean {
-    const { permits, user } = this.#options;
-    return permits({ user, address: unmapped(found).address, port, name: found.name ?? name });
+  #judge(found: Address, name: string | undefined, port: number): Verdict {
+    const { judge, session } = this.#options;
+    const { user } = session.request;
+    return judge({ user, address: unmapped(found).address, port, name: found.name ?? name });
   }
 
-  /** @param found an address that is permitted. */
-  #transmit(found: Address, port: number, data: Uint8Array, at: number, length: number): void {
-    const { counts, dropped } = this.#options;
+  #deny(target: Target, rule: string): void {
+    const { session, dropped } = this.#options;
+    dropped('denied');
+    session.refused({ reason: 'policy', message: `not allowed (${rule})`, target, rule });
+  }
+
+  /**
+   * @param found an address that is allowed.
+   * @param rule what allowed it.
+   */
+  #transmit(found: Address, rule: string, target: Target, data: Uint8Array, at: number, length: number): void {
+    const { session, counts, dropped } = this.#options;
     const { address, family } = unmapped(found);
+    const { port } = target;
     const socket = this.#sockets.get(family) ?? this.#open(family);
     if (socket === undefined) return;
     if (!this.#peers.has(address)) this.#addPeer(address);
+    if (!session.hasReached(address, port)) session.reached({ target, address, port, rule });
     if (socket.send(data, at, length, { address, port })) counts.up(length);
     else dropped('congested');
   }

@@ -1,12 +1,13 @@
 import type { Request, StreamOpener, StreamSealer } from '@podsocks/shared/crypto/stream';
 import type { Connection } from '@podsocks/shared/net/connection';
-import { DatagramCounts, type DropReason } from '@podsocks/shared/net/datagram-counts';
+import type { DatagramCounts, DropReason } from '@podsocks/shared/net/datagram-counts';
 import type { Origin } from '@podsocks/shared/net/datagram-socket';
 import type { Drop } from '@podsocks/shared/net/drop-log';
 import type { IdleClock } from '@podsocks/shared/net/idle-clock';
 import { PacketStream } from '@podsocks/shared/net/packet-stream';
 import type { FirstBytes } from '@podsocks/shared/net/relay';
 import { LEGACY_MAGIC_HOST, MAGIC_HOST } from '@podsocks/shared/wire/udp-over-tcp';
+import type { Session } from '../sessions/session.ts';
 import { Outbound, type OutboundServices } from './outbound.ts';
 
 export interface DatagramStreamOptions {
@@ -16,19 +17,13 @@ export interface DatagramStreamOptions {
   readonly stream: StreamOpener;
   readonly sealer: StreamSealer;
   readonly first: FirstBytes | undefined;
+  readonly session: Session;
+  /** What goes through is counted here. */
+  readonly counts: DatagramCounts;
   readonly outbound: OutboundServices;
-  /** Counts what goes through as well. */
-  readonly total: DatagramCounts;
   readonly logDrop: (drop: Drop) => void;
   readonly clock: IdleClock;
   readonly idleTimeout: number;
-}
-
-/** How a stream of datagrams ended. */
-export interface DatagramStreamEnd {
-  readonly counts: DatagramCounts;
-  /** Undefined when the client ended in order. */
-  readonly error: Error | undefined;
 }
 
 /** Whether a request's host asks for UDP over TCP. Names are compared without regard to case, as in DNS. */
@@ -37,11 +32,14 @@ export function isUdpOverTcp(host: string): boolean {
   return name === MAGIC_HOST || name === LEGACY_MAGIC_HOST;
 }
 
-/** Serves one association that came as a stream, until the client ends it. Its connection is the caller's then. */
-export function serveDatagramStream(options: DatagramStreamOptions): Promise<DatagramStreamEnd> {
-  const { connection, client, request, sealer, first, total, logDrop, clock, idleTimeout } = options;
+/**
+ * Serves one association that came as a stream, until the client ends it. Its connection is the caller's then.
+ *
+ * @returns why it ended, undefined when the client ended in order.
+ */
+export function serveDatagramStream(options: DatagramStreamOptions): Promise<Error | undefined> {
+  const { connection, client, request, sealer, first, session, counts, logDrop, clock, idleTimeout } = options;
   const { user, target } = request;
-  const counts = new DatagramCounts(total);
   const dropped = (reason: DropReason) => {
     counts.drop(reason);
     logDrop({ reason, client, user: user.name });
@@ -57,12 +55,12 @@ export function serveDatagramStream(options: DatagramStreamOptions): Promise<Dat
       receive: (to, data, at, length) => outbound.send(to, data, at, length),
       ended: error => {
         outbound.close();
-        resolve({ counts, error });
+        resolve(error);
       },
     });
     const outbound = new Outbound({
       ...options.outbound,
-      user: user.name,
+      session,
       counts,
       dropped,
       receive: (from, data) => {

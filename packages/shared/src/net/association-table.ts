@@ -86,6 +86,13 @@ export class AssociationTable<K, A> {
     this.#timer ??= setInterval(() => this.#removeIdle(), Math.min(TICK_MS, this.#options.idleTimeout / 4)).unref();
   }
 
+  /** Takes it out, without a call of `remove`. */
+  delete(key: K): A | undefined {
+    const entry = this.#entries.get(key);
+    if (entry !== undefined) this.#unlink(entry);
+    return entry?.association;
+  }
+
   /** How many were used within the last `ms`. */
   usedWithin(ms: number): number {
     const since = this.#options.now() - ms;

@@ -1,4 +1,5 @@
 import type { ErrorCode, PodsocksError } from '../runtime/errors.ts';
+import type { Traffic } from './traffic.ts';
 
 /** Why a datagram went no further. Labels of logs and metrics, so they are stable. */
 export const DROP_REASONS = {
@@ -21,7 +22,7 @@ export const DROP_REASONS = {
 export type DropReason = keyof typeof DROP_REASONS;
 
 /** What went through an association, or through all of a program. Bytes are those of the payload. */
-export class DatagramCounts {
+export class DatagramCounts implements Traffic {
   /** Towards the target. */
   packetsUp = 0;
   bytesUp = 0;

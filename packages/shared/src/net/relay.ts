@@ -3,6 +3,7 @@ import { buffers } from '../runtime/buffer-pool.ts';
 import { PodsocksError } from '../runtime/errors.ts';
 import type { Connection } from './connection.ts';
 import type { IdleClock, Idling } from './idle-clock.ts';
+import type { Traffic } from './traffic.ts';
 
 /** What happens to bytes on their way from one socket to the other. */
 export interface Transform {
@@ -85,6 +86,8 @@ export interface RelayOptions {
   /** Bytes for the target that went through `up` already. */
   readonly first: FirstBytes | undefined;
   readonly clock: IdleClock;
+  /** Is added to as bytes go through; default: one of the relay's own. */
+  readonly traffic?: Traffic;
   /** Milliseconds without a byte after which both ends are closed. */
   readonly idleTimeout: number;
   /**
@@ -123,6 +126,7 @@ class Relay implements Idling {
   readonly #options: RelayOptions;
   readonly #up: Flow;
   readonly #down: Flow;
+  readonly #traffic: Traffic;
   readonly #resolve: (end: RelayEnd) => void;
   /** Whether the connections are still the relay's. */
   #clientOpen = true;
@@ -135,9 +139,10 @@ class Relay implements Idling {
     this.#options = options;
     this.#resolve = resolve;
     this.idleLimit = options.idleTimeout;
-    const { client, target, up, down, first, clock } = options;
-    this.#up = new Flow(this, client, target, up);
-    this.#down = new Flow(this, target, client, down);
+    const { client, target, up, down, first, clock, traffic = { bytesUp: 0, bytesDown: 0 } } = options;
+    this.#traffic = traffic;
+    this.#up = new Flow(this, client, target, up, traffic, 'bytesUp');
+    this.#down = new Flow(this, target, client, down, traffic, 'bytesDown');
     clock.add(this);
     client.socket.on('error', this.#onClientError).on('close', this.#onClientClose);
     target.socket.on('error', this.#onTargetError).on('close', this.#onTargetClose);
@@ -215,8 +220,8 @@ class Relay implements Idling {
     up.close();
     down.close();
     this.#resolve({
-      bytesUp: this.#up.bytes,
-      bytesDown: this.#down.bytes,
+      bytesUp: this.#traffic.bytesUp,
+      bytesDown: this.#traffic.bytesDown,
       endedBy: this.#endedBy,
       error: this.#error,
     });
@@ -226,20 +231,30 @@ class Relay implements Idling {
 /** One direction of a relay. */
 class Flow {
   readonly source: Connection;
-  bytes = 0;
   ended = false;
   readonly #relay: Relay;
   readonly #sink: Connection;
   readonly #transform: Transform;
+  readonly #traffic: Traffic;
+  readonly #direction: keyof Traffic;
   /** The buffer that the sink's kernel has not taken yet: at most one, and meanwhile the source is not read. */
   #inFlight: Uint8Array | undefined;
   #refused = false;
 
-  constructor(relay: Relay, source: Connection, sink: Connection, transform: Transform) {
+  constructor(
+    relay: Relay,
+    source: Connection,
+    sink: Connection,
+    transform: Transform,
+    traffic: Traffic,
+    direction: keyof Traffic,
+  ) {
     this.#relay = relay;
     this.source = source;
     this.#sink = sink;
     this.#transform = transform;
+    this.#traffic = traffic;
+    this.#direction = direction;
     source.receive = this.#receive;
     source.socket.on('end', this.onSocketEnd);
   }
@@ -264,7 +279,7 @@ class Flow {
   /** Writes `buffer[0, length)` and gives the buffer back when the kernel has it. Returns whether that is so already. */
   send(buffer: Uint8Array, length: number, plaintextLength: number): boolean {
     const { socket } = this.#sink;
-    this.bytes += plaintextLength;
+    this.#traffic[this.#direction] += plaintextLength;
     socket.write(length === buffer.length ? buffer : buffer.subarray(0, length), this.#onWritten);
     if (socket.writableLength === 0) {
       buffers.give(buffer);

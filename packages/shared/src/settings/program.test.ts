@@ -83,7 +83,10 @@ describe('createProgram', () => {
 
   test('leaves to a command of the program what means something there', () => {
     const program = create();
-    const command = program.command('test').option('--user <name>').action(() => {});
+    const command = program
+      .command('test')
+      .option('--user <name>')
+      .action(() => {});
     program.parse(['test', '--user', 'ada'], { from: 'user' });
     expect(command.opts()).toEqual({ user: 'ada' });
     expect(() => program.parse(['test', '--user'], { from: 'user' })).toThrow('--user: its value is missing');
