@@ -10,10 +10,11 @@ export interface Target {
   close(): Promise<void>;
 }
 
-/** Starts a target on one port of each of the addresses. A connection ends when its handler does. */
+/** Starts a target on one port of each of the addresses, by default any that is free. A connection ends when its handler does. */
 export async function startTarget(
   handle: (connection: Connection) => Promise<void>,
   hosts: readonly string[] = ['127.0.0.1'],
+  fixedPort = 0,
 ): Promise<Target> {
   const sockets = new Set<Socket>();
   let connections = 0;
@@ -29,7 +30,7 @@ export async function startTarget(
     );
   };
 
-  let port = 0;
+  let port = fixedPort;
   const servers: Server[] = [];
   for (const host of hosts) {
     const server = createServer({ allowHalfOpen: true, noDelay: true }, accept);
