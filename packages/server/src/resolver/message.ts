@@ -38,6 +38,8 @@ export interface ResourceRecord {
 export interface DnsAnswer {
   /** RCODE with the bits of EDNS0: 0 NOERROR, 2 SERVFAIL, 3 NXDOMAIN, … */
   readonly rcode: number;
+  /** It knows nothing itself, and does not look for it either (neither AA nor RA): for the next server to answer. */
+  readonly isLame: boolean;
   readonly answers: readonly ResourceRecord[];
   readonly authorities: readonly ResourceRecord[];
   readonly additionals: readonly ResourceRecord[];
@@ -98,17 +100,18 @@ export function decodeAnswer(message: Buffer, query: Query): DnsAnswer | 'foreig
   const rcode = flags & 0xf;
   const questionEnd = HEADER_BYTES + questionBytes(query);
   if (message.readUInt16BE(4) !== 1 || !echoes(message, query, questionEnd)) {
-    // Servers that cannot read a query cannot repeat it either.
-    const unread = rcode === Rcode.FORMERR || rcode === Rcode.NOTIMP;
-    return unread && message.length === HEADER_BYTES ? { rcode, ...NO_RECORDS } : 'foreign';
+    // Servers that cannot read a query cannot repeat it either, and some that fail do not trouble to.
+    return UNREPEATED.has(rcode) && message.length === HEADER_BYTES ? { rcode, ...NOTHING } : 'foreign';
   }
   if ((flags & 0x0200) !== 0) return 'truncated';
   try {
     const places = walkRecords(message, questionEnd);
     const opt = places.find(({ type, section }) => type === Type.OPT && section === 'additionals');
+    const answers = recordsOf(message, places, 'answers');
     return {
       rcode: rcode | (opt === undefined ? 0 : extendedRcode(message, opt)),
-      answers: recordsOf(message, places, 'answers'),
+      isLame: rcode === Rcode.NOERROR && answers.length === 0 && (flags & (AA | RA)) === 0,
+      answers,
       authorities: recordsOf(message, places, 'authorities'),
       additionals: recordsOf(message, places, 'additionals'),
     };
@@ -123,7 +126,12 @@ function extendedRcode(message: Buffer, { at }: RecordPlace): number {
   return message[at + OPT_RCODE_AT]! << 4;
 }
 
-const NO_RECORDS = { answers: [], authorities: [], additionals: [] } as const;
+const AA = 0x0400;
+const RA = 0x0080;
+
+const UNREPEATED = new Set<number>([Rcode.FORMERR, Rcode.SERVFAIL, Rcode.NOTIMP, Rcode.REFUSED]);
+
+const NOTHING = { isLame: false, answers: [], authorities: [], additionals: [] } as const;
 
 /** Name, type and class; names of queries are not compressed. */
 function questionBytes({ question: { name } }: Query): number {

@@ -59,13 +59,41 @@ describe('servers', () => {
     expect(servers.map(({ asked }) => asked.length)).toEqual([2, 2]);
   });
 
-  it('that do not know EDNS0 are asked without, from then on', async () => {
+  it('the next one is asked where one knows nothing, and does not look for it', async () => {
+    const lame: Script = query => {
+      const message = reply(query, { authorities: [{ type: 'NS', name: 'cluster.local', data: 'ns.other', ttl: 30 }] });
+      message.writeUInt16BE(0x8100, 2); // neither AA nor RA
+      return message;
+    };
+    const { resolver, servers } = await startLab([lame, zone({ web: ['10.0.0.1'] })]);
+    expect(await addressesOf(resolver, 'web', 4)).toEqual(['10.0.0.1']);
+    servers[1]!.script = failing;
+    expect(await failureFor(resolver, 'db', 4)).toBe('server-failed');
+  });
+
+  it('the next one is asked at once after a failure without the question', async () => {
+    const bare: Script = query => {
+      const header = Buffer.alloc(12);
+      header.writeUInt16BE(query.id, 0);
+      header.writeUInt16BE(0x8182, 2);
+      return header;
+    };
+    const { resolver, server } = await startLab([bare, zone({ web: ['10.0.0.1'] })]);
+    expect(await addressesOf(resolver, 'web', 4)).toEqual(['10.0.0.1']);
+    expect(server.asked).toHaveLength(1);
+  });
+
+  it('that do not know EDNS0 are asked without, for some minutes', async () => {
     const old: Script = query =>
       query.edns ? reply(query, { rcode: 1 }) : zone({ a: ['10.0.0.1'], b: ['10.0.0.2'] })(query);
-    const { resolver, server } = await startLab([old]);
+    const { resolver, server, pass } = await startLab([old]);
     expect(await addressesOf(resolver, 'a', 4)).toEqual(['10.0.0.1']);
     expect(await addressesOf(resolver, 'b', 4)).toEqual(['10.0.0.2']);
     expect(server.asked.map(({ edns }) => edns)).toEqual([true, false, false]);
+    pass(601_000);
+    server.script = zone({ c: ['10.0.0.3'] });
+    expect(await addressesOf(resolver, 'c', 4)).toEqual(['10.0.0.3']);
+    expect(server.asked.map(({ edns }) => edns)).toEqual([true, false, false, true]);
   });
 
   it('are asked by TCP when the answer does not fit a datagram', async () => {

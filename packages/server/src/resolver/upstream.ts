@@ -39,12 +39,15 @@ interface Server {
   answeredAt: number;
   /** Until then others are asked before it, because it did not answer. */
   shunnedUntil: number;
-  /** Whether it reads EDNS0. */
-  edns: boolean;
+  /** Until then it is asked without EDNS0, which it did not read. */
+  plainUntil: number;
 }
 
 /** How long a server that did not answer is asked last: so it costs one time-out, not one for each name. */
 const SHUN_MS = 30_000;
+
+/** A refusal of EDNS0 may have been that of a server which is no longer behind the address. */
+const PLAIN_MS = 600_000;
 
 /** The servers, as one: asks them in turn until one knows. */
 export class Upstream {
@@ -60,7 +63,7 @@ export class Upstream {
       endpoint,
       answeredAt: Number.NEGATIVE_INFINITY,
       shunnedUntil: Number.NEGATIVE_INFINITY,
-      edns: true,
+      plainUntil: Number.NEGATIVE_INFINITY,
     }));
   }
 
@@ -118,16 +121,22 @@ export class Upstream {
 
   /** One server: by UDP, by TCP if it says so, and without EDNS0 if it does not know that. */
   async #askServer(server: Server, question: Question): Promise<Reply> {
-    const withEdns = server.edns;
+    const withEdns = this.#readsEdns(server);
     const reply = await this.#exchange(server, question);
     if (!withEdns || reply.kind !== 'answer' || !refusesEdns(reply.answer)) return reply;
-    server.edns = false;
+    server.plainUntil = this.#options.now() + PLAIN_MS;
     return this.#exchange(server, question);
   }
 
-  async #exchange({ endpoint, edns }: Server, question: Question): Promise<Reply> {
+  #readsEdns({ plainUntil }: Server): boolean {
+    return plainUntil <= this.#options.now();
+  }
+
+  async #exchange(server: Server, question: Question): Promise<Reply> {
+    const { endpoint } = server;
     const { open, stats } = this.#services;
     const { timeout } = this.#options;
+    const edns = this.#readsEdns(server);
     const query = () => encodeQuery(question, Buffer.from(random(2)).readUInt16BE(0), { edns });
     stats.queries.udp++;
     const reply = await exchangeUdp({ server: endpoint, query: query(), timeout, open }, () => stats.foreign++);
@@ -146,7 +155,8 @@ export class Upstream {
   }
 }
 
-function isFinal({ rcode }: DnsAnswer): boolean {
+function isFinal({ rcode, isLame }: DnsAnswer): boolean {
+  if (isLame) return false;
   return rcode === Rcode.NOERROR || rcode === Rcode.NXDOMAIN;
 }
 
@@ -155,6 +165,6 @@ function refusesEdns({ rcode }: DnsAnswer): boolean {
 }
 
 function describe(reply: Reply): string {
-  if (reply.kind === 'answer') return rcodeName(reply.answer.rcode);
+  if (reply.kind === 'answer') return reply.answer.isLame ? 'knows nothing of it' : rcodeName(reply.answer.rcode);
   return 'detail' in reply ? reply.detail : 'no answer';
 }
