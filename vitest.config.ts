@@ -16,6 +16,8 @@ export default defineConfig({
       project('integration', ['test/integration/*.test.ts'], 30_000),
       project('hostile', ['test/hostile/*.test.ts'], 60_000),
       project('interop', ['test/interop/*.test.ts'], 180_000),
+      project('kubernetes', ['test/kubernetes/*.test.ts'], 60_000),
+      project('cluster', ['test/cluster/*.test.ts'], 60_000),
     ],
   },
 });

@@ -22,6 +22,19 @@ const PROGRAMS = {
   java: { name: 'java', proof: { args: ['--list-modules'], text: 'jdk.compiler' } },
   dig: { name: 'dig', proof: { args: ['-v'], text: 'DiG' } },
   dnsmasq: { name: 'dnsmasq', proof: { args: ['--version'], text: 'Dnsmasq version' } },
+  coredns: {
+    name: 'coredns',
+    directoryVariable: 'PODSOCKS_COREDNS_DIR',
+    proof: { args: ['-version'], text: 'CoreDNS-' },
+  },
+  nft: { name: 'nft', proof: { args: ['--version'], text: 'nftables' } },
+  haproxy: { name: 'haproxy', proof: { args: ['-v'], text: 'HAProxy version' } },
+  kustomize: {
+    name: 'kustomize',
+    directoryVariable: 'PODSOCKS_KUSTOMIZE_DIR',
+    proof: { args: ['version'], text: '5.' },
+  },
+  promtool: { name: 'promtool', proof: { args: ['--version'], text: 'promtool' } },
   ip: { name: 'ip', proof: { args: ['-V'], text: 'iproute2' } },
   // Of several Pythons the one that has it.
   'python3 with PySocks': {
