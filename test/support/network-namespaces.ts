@@ -65,10 +65,12 @@ export function namespaceObstacle(): string | undefined {
 }
 
 /** Until it has entered its namespace, a program sees the ports of ours. */
-function listensWithin(port: number): Ready {
+export function listensWithin(port: number, protocols: readonly ('tcp' | 'udp')[] = ['tcp']): Ready {
   return async pid => {
     const [its, ours] = await Promise.all([pid, 'self'].map(id => readlink(`/proc/${id}/ns/net`).catch(() => '')));
-    return its !== ours && isPortTaken(pid, 'tcp', port);
+    if (its === ours) return false;
+    const taken = await Promise.all(protocols.map(protocol => isPortTaken(pid, protocol, port)));
+    return taken.every(Boolean);
   };
 }
 
