@@ -91,6 +91,7 @@ export async function startPair(options: PairOptions = {}): Promise<Pair> {
         },
       ],
       socksUsers: [],
+      connectReply: 'early',
       udpOverTcp: false,
       cryptoBackend: backendUnderTest(method),
       ...options.client,

@@ -55,6 +55,18 @@ describe('a connection to a name', () => {
     await isSaid(pair, /nothing\.test:\d+: no such name \(ENOTFOUND\)/);
   });
 
+  it.each([
+    ['one name', () => 'web.test'],
+    ['a name each', (index: number) => `n${index}.test`],
+  ])('is one of two hundred at once, to %s, and all get through', async (_, nameOf) => {
+    const { port } = await echo();
+    const known = zone(Object.fromEntries(Array.from({ length: 200 }, (_, i) => [nameOf(i), ['127.0.0.1']])));
+    const dns = await startDns(known);
+    const pair = await startWith([dns]);
+    const reached = await Promise.all(Array.from({ length: 200 }, (_, i) => reach(pair, nameOf(i), port)));
+    expect(reached.filter(result => result !== 'hello')).toEqual([]);
+  });
+
   it('waits no longer than --connect-timeout for a DNS server', async () => {
     const pair = await startWith([await startDns(silent)], { connectTimeout: 500 });
     expect(await reach(pair, 'never.test', (await echo()).port)).toBe('ECONNRESET');

@@ -19,7 +19,9 @@ import { carriesTcp, carriesUdp } from '@podsocks/shared/settings/mode';
 import { formatTarget, targetOf } from '@podsocks/shared/wire/address';
 import { encodeReply, Reply } from '@podsocks/shared/wire/socks5';
 import type { ClientConfig } from './config.ts';
-import { firstFlight } from './first-flight.ts';
+import { type Refused, replyEarly, replyTruly } from './connect-reply.ts';
+import { Extensions } from './extensions.ts';
+import { probeServer } from './server-probe.ts';
 import { acceptSocks, endWith, type SocksRequest } from './socks-accept.ts';
 import { socksReply } from './socks-handshake.ts';
 import { Association } from './udp/associate.ts';
@@ -55,6 +57,15 @@ export async function startClient(config: ClientConfig, { log }: { log: Logger }
   const logNoUdp = atMostEvery<string>(LOG_INTERVAL_MS, (count, client) => log.info({ count, client }, NO_DATAGRAM));
   const offered = { tcp: carriesTcp(config.mode), udp };
   const openUplink = udp ? uplinks() : undefined;
+  const statusTimeout = config.connectTimeout + STATUS_MARGIN_MS;
+  const extensions =
+    config.connectReply === 'auto' && offered.tcp
+      ? new Extensions({
+          probe: signal => probeServer({ streams, keys, dialServer, timeout: PROBE_TIMEOUT_MS, signal }),
+          log,
+          now: () => performance.now(),
+        })
+      : undefined;
 
   const listener = new Listener({
     ...config,
@@ -63,6 +74,7 @@ export async function startClient(config: ClientConfig, { log }: { log: Logger }
     accept: (connection, client) => void serve(connection, client),
   });
   await listener.listen();
+  extensions?.ask();
 
   /** The main path: accept, dial the server, reply, relay. */
   async function serve(connection: Connection, client: string): Promise<void> {
@@ -76,6 +88,7 @@ export async function startClient(config: ClientConfig, { log }: { log: Logger }
       return;
     }
 
+    const wantsStatus = (await extensions?.wantsStatus()) ?? false;
     const tunnel = await dialServer().catch(logUnreachable);
     if (tunnel === undefined) {
       listener.expel(connection); // it may still read the reply, but not stay
@@ -83,25 +96,51 @@ export async function startClient(config: ClientConfig, { log }: { log: Logger }
       return;
     }
 
-    // Plain Shadowsocks has no answer to a request: that the server was reached is all that can be said.
-    connection.socket.write(socksReply(request.version, 'succeeded'));
-    const sealer = streams.sealRequest(keys, request.target);
+    const { target, username } = request;
+    const sealer = streams.sealRequest(keys, target, { wantsStatus });
+    const opener = streams.openResponse(keys, sealer.salt);
+    const opened = { client: connection, tunnel, request, sealer, opener };
+    const begun = await (wantsStatus ? replyTruly(opened, statusTimeout) : replyEarly(opened));
+    const who = { client, ...(username && { user: username }), target: formatTarget(target) };
+    if ('reply' in begun) {
+      sealer.close();
+      opener.close();
+      tunnel.reset();
+      refuse(connection, request, begun, who);
+      return;
+    }
+    if (wantsStatus) extensions?.proven();
     const { bytesUp, bytesDown, endedBy, error } = await relay({
       client: connection,
       target: tunnel,
       up: new Sealing(sealer),
-      down: new Opening(streams.openResponse(keys, sealer.salt)),
-      first: await firstFlight(connection, sealer, request.rest),
+      down: new Opening(opener),
+      first: begun.first,
       clock,
+      traffic: begun.traffic,
       idleTimeout: config.timeout,
       absorb: undefined,
     });
-    const { target, username } = request;
-    const context = { client, ...(username && { user: username }), target: formatTarget(target), bytesUp, bytesDown };
+    const context = { ...who, bytesUp, bytesDown };
     if (error !== undefined && isServersFault(error))
       log.warn(context, `the server's answer was refused: ${error.message}`);
-    else if (bytesDown === 0 && endedBy === 'target') log.info(context, NO_ANSWER);
+    else if (bytesDown === 0 && endedBy === 'target' && !wantsStatus) log.info(context, NO_ANSWER);
     else log.debug({ ...context, ...(error && { reason: error.message }) }, 'connection closed');
+  }
+
+  /** Tells a client that its target was not reached. */
+  function refuse(connection: Connection, { version }: SocksRequest, refused: Refused, who: object): void {
+    const { reply, reason, error } = refused;
+    if (reason === undefined) {
+      connection.close();
+      return;
+    }
+    if (error === undefined) extensions?.proven();
+    else extensions?.doubt(); // there may be another server by now
+    if (error !== undefined && isServersFault(error)) log.warn(who, `the server's answer was refused: ${reason}`);
+    else log.info(who, reason);
+    listener.expel(connection); // it may still read the reply, but not stay
+    endWith(connection, socksReply(version, reply));
   }
 
   /** UDP ASSOCIATE: as long as the client keeps the connection, there is a port for its datagrams. */
@@ -141,10 +180,10 @@ export async function startClient(config: ClientConfig, { log }: { log: Logger }
     return datagramUplinks({ datagrams, server, lookup: systemLookup(config.ipv6First) });
   }
 
-  function dialServer(): Promise<Connection> {
+  function dialServer(timeout = config.connectTimeout): Promise<Connection> {
     const { host, port } = server;
-    const { connectTimeout, ipv6First, noDelay } = config;
-    return dial({ host, port, timeout: connectTimeout, ipv6First, noDelay, localAddress: undefined });
+    const { ipv6First, noDelay } = config;
+    return dial({ host, port, timeout, ipv6First, noDelay, localAddress: undefined });
   }
 
   log.info(
@@ -161,12 +200,24 @@ export async function startClient(config: ClientConfig, { log }: { log: Logger }
   return {
     addresses: listener.addresses,
     datagramCounts,
-    drain: () => listener.drain(),
-    close: () => listener.close(),
+    drain: () => {
+      extensions?.close();
+      return listener.drain();
+    },
+    close: () => {
+      extensions?.close();
+      return listener.close();
+    },
   };
 }
 
 const LOG_INTERVAL_MS = 10_000;
+
+/** How long the server may take to say what it is. */
+const PROBE_TIMEOUT_MS = 5_000;
+
+/** The server has a time-out of its own for its connects, by default the same as ours; its word takes a moment longer. */
+const STATUS_MARGIN_MS = 5_000;
 
 /** Servers forget associations after some minutes, too. */
 const UDP_IDLE_MS = 300_000;

@@ -80,6 +80,8 @@ describe('ss-local', () => {
     [['--udp'], { mode: 'tcp_and_udp', udpOverTcp: false }],
     [['--udp-only'], { mode: 'udp_only', udpOverTcp: false }],
     [['--mode', 'udp_only'], { mode: 'udp_only', udpOverTcp: false }],
+    [[], { connectReply: 'auto' }],
+    [['--connect-reply', 'early'], { connectReply: 'early' }],
     [['--udp-over-tcp'], { mode: 'tcp_and_udp', udpOverTcp: true }],
     [['-U', '--udp-over-tcp'], { mode: 'udp_only', udpOverTcp: true }],
     [
@@ -156,6 +158,7 @@ describe('--help', () => {
         '-l',
         '--socks-username',
         '--socks-password-file',
+        '--connect-reply',
         '--udp-over-tcp',
         '--udp-advertise',
         '--udp-ports',
@@ -187,7 +190,15 @@ describe('--help', () => {
     const { out } = await run(['--help']);
     const variables = new Set(out.match(/\bSS_\w+/g));
     expect([...variables].sort()).toEqual([
-      ...['SS_CONFIG', 'SS_CRYPTO_BACKEND', 'SS_DRAIN_TIMEOUT', 'SS_LOCAL_ADDRESS', 'SS_LOCAL_PORT', 'SS_LOG_FORMAT'],
+      ...[
+        'SS_CONFIG',
+        'SS_CONNECT_REPLY',
+        'SS_CRYPTO_BACKEND',
+        'SS_DRAIN_TIMEOUT',
+        'SS_LOCAL_ADDRESS',
+        'SS_LOCAL_PORT',
+        'SS_LOG_FORMAT',
+      ],
       ...['SS_LOG_LEVEL', 'SS_MAX_CONNECTIONS', 'SS_METHOD', 'SS_MODE', 'SS_PASSWORD', 'SS_PASSWORD_FILE', 'SS_SERVER'],
       ...[
         'SS_SERVER_PORT',
@@ -212,6 +223,7 @@ describe('--help', () => {
       '--log-format': 'json',
       '--crypto-backend': 'auto',
       '--mode': 'udp_only',
+      '--connect-reply': 'early',
       '--udp-advertise': '192.0.2.1',
       '--udp-ports': '40000-40099',
       '--password-file': keyFile,

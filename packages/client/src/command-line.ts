@@ -1,7 +1,7 @@
 import { launch, printWarnings, type Running, runProgram, type Surroundings } from '@podsocks/shared/runtime/lifecycle';
 import type { Logger } from '@podsocks/shared/runtime/log';
 import { summary } from '@podsocks/shared/settings/common-config';
-import { carriesUdp } from '@podsocks/shared/settings/mode';
+import { carriesTcp, carriesUdp } from '@podsocks/shared/settings/mode';
 import { createProgram } from '@podsocks/shared/settings/program';
 import { formatTarget } from '@podsocks/shared/wire/address';
 import { CLIENT_SETTINGS, type ClientConfig, loadClient } from './config.ts';
@@ -53,7 +53,7 @@ export async function main(
 }
 
 function describe(config: ClientConfig): [label: string, value: string][] {
-  const { listen, servers, socksUsers, mode, udpOverTcp, udpAdvertise, udpPorts } = config;
+  const { listen, servers, socksUsers, connectReply, mode, udpOverTcp, udpAdvertise, udpPorts } = config;
   return [
     ['listen', listen.map(formatTarget).join(', ')],
     ...servers.map((server): [string, string] => [
@@ -68,5 +68,10 @@ function describe(config: ClientConfig): [label: string, value: string][] {
         ] as [string, string][])
       : []),
     ['SOCKS users', socksUsers.map(user => user.username).join(', ') || 'everybody who reaches the port'],
+    ...(carriesTcp(mode)
+      ? ([
+          ['connect reply', connectReply === 'auto' ? 'once the target is reached, if the server tells' : 'at once'],
+        ] as [string, string][])
+      : []),
   ];
 }

@@ -21,6 +21,7 @@ test('has defaults for everything but the server and its password', () => {
       listen: [{ host: '127.0.0.1', port: 1080 }],
       servers: [{ host: 'example.com', port: 8388, method: METHOD, keys: keys(A) }],
       socksUsers: [],
+      connectReply: 'auto',
       udpOverTcp: false,
       mode: 'tcp_only',
       timeout: 300_000,
@@ -135,6 +136,14 @@ const settings: readonly {
     file: ['mode', 'tcp_and_udp', 'tcp_and_udp'],
     none: ['tcp_only'],
     pick: ({ config }) => config.mode,
+  },
+  {
+    name: 'connectReply',
+    flag: ['early', 'early'],
+    env: ['SS_CONNECT_REPLY', 'auto', 'auto'],
+    file: ['connect_reply', 'early', 'early'],
+    none: ['auto'],
+    pick: ({ config }) => config.connectReply,
   },
   {
     name: 'udpOverTcp',
@@ -531,6 +540,7 @@ test.each<[Sources, string]>([
     '--udp-advertise: is not an IP address; give the one under which clients reach this machine',
   ],
   [{ file: server, env: { SS_UDP_ADVERTISE: '10.0.0.1:53' } }, 'SS_UDP_ADVERTISE: is not an IP address; give the one'],
+  [{ file: server, flags: { connectReply: 'late' } }, '--connect-reply: "late" is not one of auto, early'],
   [{ file: { ...server, udp_advertise: '10.0.0' } }, 'udp_advertise: is not an IP address; give the one'],
   [{ file: { ...server, udp_advertise: ['10.0.0.1'] } }, 'udp_advertise: has to be text in double quotes'],
   [

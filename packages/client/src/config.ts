@@ -36,6 +36,7 @@ import {
 } from '@podsocks/shared/settings/settings';
 import { asText, oneOf, parseHost, parseListenPort } from '@podsocks/shared/settings/values';
 import { formatTarget } from '@podsocks/shared/wire/address';
+import { CONNECT_REPLIES, type ConnectReplySetting } from './connect-reply.ts';
 import { type Server, serverFields, serverSettings, serversOf, withUrl } from './servers.ts';
 import type { PortRange } from './udp/associate.ts';
 
@@ -46,6 +47,8 @@ export interface ClientConfig extends CommonConfig {
   readonly servers: readonly Server[];
   /** Who may use the SOCKS port; empty: everybody who reaches it. */
   readonly socksUsers: readonly { readonly username: string; readonly password: string }[];
+  /** When SOCKS clients get the reply to CONNECT. */
+  readonly connectReply: ConnectReplySetting;
   /** Carry UDP in TCP connections. */
   readonly udpOverTcp: boolean;
   /** What UDP ASSOCIATE tells clients to send to, where it is not what they have connected to. */
@@ -81,6 +84,11 @@ export const CLIENT_SETTINGS = {
   ),
   socksPasswordFile: single({ flags: '--socks-password-file <file>' }, 'file that holds their password', asText),
   socksPassword: single({ env: 'SS_SOCKS_PASSWORD' }, 'password that SOCKS clients have to give', asText),
+  connectReply: single(
+    { flags: '--connect-reply <when>', env: 'SS_CONNECT_REPLY' },
+    'auto: when the target was reached, if the server tells; early: at once (default: auto)',
+    oneOf(CONNECT_REPLIES),
+  ),
   udpOverTcp: toggle('--udp-over-tcp', 'carry UDP inside of TCP connections, where no UDP gets through; includes -u'),
   udpAdvertise: single(
     { flags: '--udp-advertise <address>', env: 'SS_UDP_ADVERTISE' },
@@ -102,6 +110,7 @@ const FILE_FIELDS = {
   local_address: texts(parseListenHost),
   local_port: number(parseListenPort),
   protocol: text(oneOf(['socks'])),
+  connect_reply: text(oneOf(CONNECT_REPLIES)),
   udp_over_tcp: yesOrNo,
   udp_advertise: text(parseIpAddress),
   udp_ports: text(parsePortRange),
@@ -163,6 +172,7 @@ export function loadClient(
     listen: hosts.map(host => ({ host, port: given.localPort?.value ?? DEFAULT_LISTEN.port })),
     servers,
     socksUsers: socksUsersOf({ ...environment, ...flags }, file, warn),
+    connectReply: given.connectReply?.value ?? 'auto',
     udpOverTcp,
     ...(given.udpAdvertise && { udpAdvertise: given.udpAdvertise.value }),
     ...(given.udpPorts && { udpPorts: given.udpPorts.value }),

@@ -10,6 +10,16 @@ import { buffers } from '@podsocks/shared/runtime/buffer-pool';
 const WAIT_MS = 20;
 
 /**
+ * Seals the first bytes of a request, its header and `payload[0, length)`.
+ *
+ * @returns the sealed bytes in a pooled buffer that now is the caller's.
+ */
+export function sealFirst(sealer: RequestSealer, payload: Uint8Array, length: number): FirstBytes {
+  const buffer = buffers.take(sealer.sealedLength(length));
+  return { buffer, length: sealer.seal(buffer, 0, payload, 0, length), plaintextLength: length };
+}
+
+/**
  * Seals the header of a request together with the first payload of a client that has its reply, or alone when none
  * comes in time.
  *
@@ -17,11 +27,7 @@ const WAIT_MS = 20;
  * @returns the sealed bytes in a pooled buffer that now is the caller's. Reading has stopped.
  */
 export function firstFlight(connection: Connection, sealer: RequestSealer, rest: Uint8Array): Promise<FirstBytes> {
-  const seal = (payload: Uint8Array, length: number) => {
-    const buffer = buffers.take(sealer.sealedLength(length));
-    return { buffer, length: sealer.seal(buffer, 0, payload, 0, length), plaintextLength: length };
-  };
-  if (rest.length > 0) return Promise.resolve(seal(rest, rest.length));
+  if (rest.length > 0) return Promise.resolve(sealFirst(sealer, rest, rest.length));
 
   const { socket } = connection;
   return new Promise(resolve => {
@@ -33,14 +39,14 @@ export function firstFlight(connection: Connection, sealer: RequestSealer, rest:
     const none = () => {
       settle();
       socket.pause();
-      resolve(seal(rest, 0));
+      resolve(sealFirst(sealer, rest, 0));
     };
     const timer = setTimeout(none, WAIT_MS);
     socket.on('end', none);
     socket.on('close', none);
     connection.receive = (input, length) => {
       settle();
-      resolve(seal(input, length));
+      resolve(sealFirst(sealer, input, length));
       return false;
     };
     socket.resume();

@@ -78,6 +78,10 @@ describe('ss-server', () => {
     [['-k', A, '-U', '--workers', '2'], 'ss-server: --workers: UDP is served by one process, and there is nothing'],
     [['-k', A, '--udp-timeout', '59'], 'ss-server: --udp-timeout: "59" is not a time in seconds that UDP can do with'],
     [['-k', A, '-d', 'dns.example'], 'ss-server: -d (--nameserver): "dns.example" is no address of a DNS server; give'],
+    [
+      ['-k', A, '--admin', ':9090'],
+      'ss-server: --admin: ":9090" is not a host; give a name, an IP address or host:port',
+    ],
     [['-k', A, '--dns-ndots', '16'], 'ss-server: --dns-ndots: "16" is no number of dots; give one from 0 to 15'],
     [['-k', A, '--acl', 'x'], 'ss-server: --acl: '],
     [['url', '-u', '--mode', 'tcp_only', '--host', 'x'], 'ss-server: -u (--udp) and --mode contradict each other'],
@@ -103,6 +107,11 @@ describe('ss-server', () => {
     for (const secret of [A, C]) expect(out).not.toContain(secret);
   });
 
+  test('--check says where metrics and health would be told', async () => {
+    expect((await run(['--check', '-k', A])).out).toMatch(/\n *admin +off\n/);
+    expect((await run(['--check', '-k', A, '--admin', '::1'])).out).toMatch(/\n *admin +\[::1\]:9090\n/);
+  });
+
   test.each([
     [[], {}, 'tcp_only'],
     [['-u'], {}, 'tcp_and_udp'],
@@ -123,6 +132,13 @@ describe('ss-server', () => {
     const without = (await run(['--check', '-k', A, '--udp-timeout', '90'])).out;
     expect(without).toMatch(/mode +tcp_only\n/);
     expect(without).not.toContain('UDP');
+  });
+
+  test('--check prints where records go, and whether a load balancer says whose connections are', async () => {
+    const { out } = await run(['--check', '-k', A, '--audit', 'audit.json', '--proxy-protocol']);
+    expect(out).toMatch(/audit +audit\.json\n.*PROXY protocol +expected of every TCP connection\n/);
+    expect((await run(['--check', '-k', A, '--audit', '-'])).out).toMatch(/audit +standard output\n/);
+    expect((await run(['--check', '-k', A])).out).toMatch(/audit +off\n.*PROXY protocol +off\n/);
   });
 
   test('--check prints whom it would ask for names', async () => {
@@ -161,6 +177,10 @@ describe('--help', () => {
         '--deny',
         '--policy-default',
         '--acl',
+        '--users',
+        '--audit',
+        '--admin',
+        '--proxy-protocol',
         '--drain-timeout',
         '--workers',
         '-k',
@@ -186,7 +206,9 @@ describe('--help', () => {
     expect([...variables].sort()).toEqual([
       ...[
         'SS_ACL',
+        'SS_ADMIN',
         'SS_ALLOW',
+        'SS_AUDIT',
         'SS_CONFIG',
         'SS_CRYPTO_BACKEND',
         'SS_DENY',
@@ -209,6 +231,7 @@ describe('--help', () => {
         'SS_TIMEOUT',
         'SS_UDP_MAX_ASSOCIATIONS',
         'SS_UDP_TIMEOUT',
+        'SS_USERS',
         'SS_WORKERS',
       ],
     ]);
@@ -222,8 +245,11 @@ describe('--help', () => {
     values['--allow'] = '10.0.0.0/8';
     values['--deny'] = '::1';
     values['--policy-default'] = 'deny';
+    values['--admin'] = '127.0.0.1';
     values['--acl'] = join(folder, 'acl');
     writeFileSync(join(folder, 'acl'), '[outbound_block_list]\n10.0.0.0/8\n');
+    values['--users'] = join(folder, 'users');
+    writeFileSync(join(folder, 'users'), '{ "users": [] }', { mode: 0o600 });
     values['--udp-timeout'] = '60';
     values['--password-file'] = join(folder, 'key');
     writeFileSync(join(folder, 'key'), 'x', { mode: 0o600 });

@@ -6,26 +6,17 @@ import type { Logger } from '@podsocks/shared/runtime/log';
 import { summary } from '@podsocks/shared/settings/common-config';
 import { carriesUdp } from '@podsocks/shared/settings/mode';
 import { addSettings, createProgram } from '@podsocks/shared/settings/program';
-import { envLayer, flagLayer, type Settings, single } from '@podsocks/shared/settings/settings';
-import { parseHost, parsePort } from '@podsocks/shared/settings/values';
+import { envLayer, flagLayer, type Settings } from '@podsocks/shared/settings/settings';
 import { formatTarget } from '@podsocks/shared/wire/address';
-import { formatSsUrl } from '@podsocks/shared/wire/ss-url';
 import { type LoadedServer, loadServer, SERVER_SETTINGS, type ServerConfig } from './config.ts';
 import { POLICY_TEST_SETTINGS, testPolicy } from './policy-test.ts';
 import { resolverOf } from './server-resolver.ts';
+import { missingHost, publicServer, serverUrl, URL_SETTINGS, userUrl } from './server-url.ts';
+import { addUserCommands } from './users/user-command.ts';
 
 const NAME = 'ss-server';
 
 const GENKEY_SETTINGS = { method: SERVER_SETTINGS.method } satisfies Settings;
-
-const URL_SETTINGS = {
-  host: single({ flags: '--host <host>' }, 'name or address under which clients reach the server', parseHost),
-  port: single(
-    { flags: '--port <port>' },
-    'port under which they do, such as the NodePort (default: its own)',
-    parsePort,
-  ),
-} satisfies Settings;
 
 const HELP = `
 Examples:
@@ -85,6 +76,8 @@ export async function main(
     for (const line of urls(loaded, url.opts())) stdout.write(`${line}\n`);
   });
 
+  addUserCommands(program, env, surroundings);
+
   const policy = program.command('policy').description('what the policy says: see policy test').helpCommand(false);
   policy.action(() => {
     throw new PodsocksError('ERR_USAGE', 'policy: there is one thing to do with it: ss-server policy test <host:port>');
@@ -107,17 +100,20 @@ export async function main(
 }
 
 function describe(config: ServerConfig): [label: string, value: string][] {
-  const { listen, method, users, bindAddress, workers, mode, udpMaxAssociations, udpTimeout } = config;
-  const { nameservers, dnsSearch, dnsNdots, policy } = config;
+  const { listen, method, bindAddress, workers, mode, udpMaxAssociations, udpTimeout } = config;
+  const { nameservers, dnsSearch, dnsNdots, policy, audit, proxyProtocol, admin } = config;
   return [
     ['listen', listen.map(formatTarget).join(', ')],
     ['method', method.name],
-    ['users', users.map(user => user.name).join(', ') || 'one password for all'],
+    ['users', describeUsers(config)],
     ['leaves from', Object.values(bindAddress ?? {}).join(', ') || 'any address'],
     ['policy', `rules: ${policy.rules.length}, default: ${policy.default}`],
     ['DNS servers', nameservers?.map(formatTarget).join(', ') ?? 'those of /etc/resolv.conf'],
     ['DNS search', `${dnsSearch?.join(', ') ?? 'as /etc/resolv.conf says'}`],
     ['DNS ndots', `${dnsNdots ?? 'as /etc/resolv.conf says'}`],
+    ['admin', admin === undefined ? 'off' : formatTarget(admin)],
+    ['audit', audit === undefined ? 'off' : audit === '-' ? 'standard output' : audit],
+    ['PROXY protocol', proxyProtocol ? 'expected of every TCP connection' : 'off'],
     ['workers', `${workers}`],
     ...(carriesUdp(mode)
       ? ([
@@ -127,6 +123,16 @@ function describe(config: ServerConfig): [label: string, value: string][] {
       : []),
   ];
 }
+
+function describeUsers({ users, usersPath }: ServerConfig): string {
+  const names = users.map(user => user.name);
+  if (usersPath === undefined) return names.join(', ') || 'one password for all';
+  const some = names.length > MOST_SHOWN ? [...names.slice(0, MOST_SHOWN), '…'] : names;
+  return `${names.length} in ${usersPath}${names.length > 0 ? `: ${some.join(', ')}` : ''}`;
+}
+
+/** Names on a line. */
+const MOST_SHOWN = 20;
 
 /** SIP022 takes a key of one length; the password of SIP004 is text, in which 32 random bytes are beyond guessing. */
 function newPassword(parsed: Readonly<Record<string, unknown>>, env: Environment): string {
@@ -138,19 +144,10 @@ function newPassword(parsed: Readonly<Record<string, unknown>>, env: Environment
   return randomBytes(method.generation === 'sip022' ? method.keyBytes : 32).toString('base64');
 }
 
-/** One URL for each user, who is its tag, or the one of the server. */
+/** One URL for each user, and for the one whose password is the server's. */
 function urls({ config, secrets }: LoadedServer, parsed: Readonly<Record<string, unknown>>): string[] {
-  const given = flagLayer(URL_SETTINGS, parsed);
-  if (!given.host) {
-    throw new PodsocksError('ERR_USAGE', 'url: --host is missing; give the name or address that clients connect to');
-  }
-  const { host } = given.host.value;
-  const port = given.host.value.port ?? given.port?.value ?? config.listen[0]!.port;
-  if (port === 0) throw new PodsocksError('ERR_USAGE', 'url: the server takes any free port; say which with --port');
-  const server = { method: config.method.name, host, port };
-  if (secrets.users.length === 0) return [formatSsUrl({ ...server, password: secrets.password! })];
-  return secrets.users.map(user => {
-    const password = config.key ? `${secrets.password}:${user.password}` : user.password;
-    return formatSsUrl({ ...server, password, tag: user.name });
-  });
+  const server = publicServer('url', config.method, parsed, config.listen[0]!.port);
+  if (server === undefined) throw missingHost('url');
+  if (secrets.users.length === 0 && config.usersPath === undefined) return [serverUrl(server, secrets.password!)];
+  return secrets.users.map(user => userUrl(server, user, secrets.password));
 }

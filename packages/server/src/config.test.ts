@@ -119,6 +119,14 @@ const settings: readonly {
     pick: ({ config }) => config.dnsNdots,
   },
   {
+    name: 'admin',
+    flag: ['127.0.0.1', { host: '127.0.0.1', port: 9090 }],
+    env: ['SS_ADMIN', '[::1]:9100', { host: '::1', port: 9100 }],
+    file: ['admin', '0.0.0.0:0', { host: '0.0.0.0', port: 0 }],
+    none: undefined,
+    pick: ({ config }) => config.admin,
+  },
+  {
     name: 'password',
     flag: [A, bytes(A)],
     env: ['SS_PASSWORD', B, bytes(B)],
@@ -189,6 +197,21 @@ const settings: readonly {
     file: ['drain_timeout', 3, 3000],
     none: 25_000,
     pick: ({ config }) => config.drainTimeout,
+  },
+  {
+    name: 'audit',
+    flag: ['a.json', 'a.json'],
+    env: ['SS_AUDIT', '-', '-'],
+    file: ['audit', 'c.json', 'c.json'],
+    none: undefined,
+    pick: ({ config }) => config.audit,
+  },
+  {
+    name: 'proxyProtocol',
+    flag: [true, true],
+    file: ['proxy_protocol', false, false],
+    none: undefined,
+    pick: ({ config }) => config.proxyProtocol,
   },
   {
     name: 'workers',
@@ -313,7 +336,7 @@ describe('precedence', () => {
   );
 
   test('the table above has every setting', () => {
-    const elsewhere = ['acl', 'passwordFile', 'config', 'fastOpen', 'mptcp', 'check'];
+    const elsewhere = ['acl', 'users', 'passwordFile', 'config', 'fastOpen', 'mptcp', 'check'];
     expect([...settings.map(({ name }) => name as string), ...elsewhere].sort()).toEqual(
       Object.keys(SERVER_SETTINGS).sort(),
     );
@@ -492,6 +515,13 @@ test('workers go with TCP and UDP together', () => {
 test('a backend that cannot do the method is a wrong configuration', () => {
   const flags = { password: 'hunter2', method: 'xchacha20-ietf-poly1305', cryptoBackend: 'node' };
   expect(complaint({ flags })).toContain('use --crypto-backend auto');
+});
+
+test('warns of the PROXY protocol where there is UDP alone, to which it says nothing', () => {
+  const warning = '--proxy-protocol: has no effect on UDP, and there is nothing else; leave it out';
+  const flags = { password: A, proxyProtocol: true };
+  expect(load({ flags: { ...flags, udpOnly: true } }).warnings).toEqual([warning]);
+  expect(load({ flags: { ...flags, udp: true } }).warnings).toEqual([]);
 });
 
 test('takes the example of shadowsocks-libev, with a warning of what belongs to ss-local', () => {

@@ -13,7 +13,7 @@ import {
   folded,
 } from '@podsocks/shared/settings/common-config';
 import { type FileLayer, readConfigFile } from '@podsocks/shared/settings/config-file';
-import { commonFields, type Fields, number, records, secret, text, texts } from '@podsocks/shared/settings/fields';
+import { commonFields, type Fields, number, text, texts } from '@podsocks/shared/settings/fields';
 import type { ForeignFields } from '@podsocks/shared/settings/foreign-fields';
 import { carriesUdp } from '@podsocks/shared/settings/mode';
 import {
@@ -33,12 +33,19 @@ import {
   parseListenPort,
   parseUdpTimeout,
 } from '@podsocks/shared/settings/values';
+import { ADMIN_SETTINGS, adminFields } from './admin/fields.ts';
+import { AUDIT_SETTINGS, auditFields } from './audit/fields.ts';
 import { DEFAULT_USER, knownUsers } from './keyring.ts';
-import { POLICY_SETTINGS, parseMember, policyFields } from './policy/fields.ts';
+import { POLICY_SETTINGS, policyFields } from './policy/fields.ts';
 import type { Network } from './policy/network.ts';
 import type { PolicyOptions } from './policy/policy.ts';
 import { policyFrom } from './policy/policy-sources.ts';
+import { PROXY_PROTOCOL_SETTINGS, proxyProtocolFields } from './proxy-protocol/fields.ts';
 import { RESOLVER_SETTINGS, resolverFields } from './resolver/fields.ts';
+import { USERS_SETTINGS, usersFields } from './users/fields.ts';
+import { keyedUsers } from './users/keyed-users.ts';
+import type { ServerUser } from './users/user.ts';
+import { type ListedUser, listedUsers, readUsers } from './users/users-files.ts';
 
 /** What ss-server runs with. Times in milliseconds. */
 export interface ServerConfig extends CommonConfig {
@@ -46,11 +53,15 @@ export interface ServerConfig extends CommonConfig {
   readonly method: Method;
   /** SIP022: the PSK, or the iPSK where there are users. SIP004: the key; absent where there are users. */
   readonly key?: Uint8Array;
-  readonly users: readonly { readonly name: string; readonly key: Uint8Array; readonly groups?: readonly string[] }[];
+  readonly users: readonly ServerUser[];
+  /** Where users come and go; `users` are those at the start, and `key` may be there beside them under SIP004, too. */
+  readonly usersPath?: string;
   /** Who may go where. */
   readonly policy: Pick<PolicyOptions, 'rules' | 'default'>;
   /** Processes that serve. With more than one, each has an even share of `maxConnections`, rounded up. */
   readonly workers: number;
+  /** Of a worker: what all of them together serve, where `mode` is less. */
+  readonly serviceMode?: CommonConfig['mode'];
   /** DNS servers to ask, and how; default: what /etc/resolv.conf says. */
   readonly nameservers?: readonly { readonly host: string; readonly port: number }[];
   readonly dnsSearch?: readonly string[];
@@ -59,6 +70,12 @@ export interface ServerConfig extends CommonConfig {
   readonly udpMaxAssociations?: number;
   /** Milliseconds without a datagram after which an association ends. */
   readonly udpTimeout: number;
+  /** Where to write who did what: a file, or `-` for stdout; default: nowhere. */
+  readonly audit?: string;
+  /** Where metrics and health are told; default: nowhere. */
+  readonly admin?: { readonly host: string; readonly port: number };
+  /** Whether TCP connections come through a load balancer that says whose they are. */
+  readonly proxyProtocol?: boolean;
   /** Where outgoing connections leave from, per address family. */
   readonly bindAddress?: { readonly ipv4?: string; readonly ipv6?: string };
 }
@@ -109,6 +126,10 @@ export const SERVER_SETTINGS = {
     parseUdpTimeout,
   ),
   ...POLICY_SETTINGS,
+  ...USERS_SETTINGS,
+  ...AUDIT_SETTINGS,
+  ...ADMIN_SETTINGS,
+  ...PROXY_PROTOCOL_SETTINGS,
   drainTimeout: drainTimeoutSetting(DEFAULTS.drainTimeout),
   workers: single(
     { flags: '--workers <number>', env: 'SS_WORKERS' },
@@ -128,7 +149,10 @@ const FILE_FIELDS = {
   udp_timeout: number(parseUdpTimeout),
   workers: number(parseWorkers),
   ...policyFields,
-  users: records({ name: text(parseMember), password: secret, groups: texts(parseMember).optional() }),
+  ...auditFields,
+  ...adminFields,
+  ...proxyProtocolFields,
+  ...usersFields,
 } satisfies Fields;
 
 const FOREIGN: ForeignFields = {
@@ -152,39 +176,45 @@ export function loadServer(
 ): LoadedServer {
   const warnings: string[] = [];
   const warn = (message: string) => void warnings.push(message);
-  const flags = folded(flagLayer(SERVER_SETTINGS, parsed), warn);
-  const environment = folded(envLayer(SERVER_SETTINGS, env), warn);
-  const path = (flags.config ?? environment.config)?.value;
-  const file = path === undefined ? {} : readConfigFile(path, FILE_FIELDS, FOREIGN, warn);
-  const given = { ...file, ...environment, ...flags, ...denials([flags, environment, file]) };
+  const settings = readSettings(parsed, env, warn);
+  const { flags, environment, file, given, usersPath, method } = settings;
   for (const name of POLICY_VARIABLES) {
     // Of other variables, an empty one counts as unset; here that would open what was to be closed.
     if (env[name] === '') throw wrong(`${name}: is empty; list something, or unset it`);
   }
 
-  const method = given.method?.value ?? methodNamed(DEFAULT_METHOD);
-  const users = usersOf(method, given.password, given.users);
+  const listed = listedIn(method, file.users, usersPath, warn);
+  const { key, users, secrets } = withKeys(method, given.password, listed, usersPath);
+  if (usersPath && users.length === 0) warn(`${usersPath.from}: ${usersPath.value} has no user yet`);
   const bindAddress = bindAddressOf(flags.localAddress ?? environment.localAddress ?? addressesIn(file));
   const config: ServerConfig = {
-    listen: (given.server?.value ?? [{ host: DEFAULT_HOST }]).map(({ host, port }) => ({
-      host,
-      port: portOf(port, given.server, [flags, environment, file]) ?? DEFAULT_PORT,
-    })),
+    listen: listenOf(settings),
     method,
-    ...keysOf(method, given.password, users),
-    policy: policyFrom(given, { users: knownUsers(users) }),
+    ...(key && { key }),
+    users,
+    ...(usersPath && { usersPath: usersPath.value }),
+    policy: policyFrom(given, {
+      users: knownUsers({ method, key, users, usersPath: usersPath?.value }),
+      warn: usersPath && warn,
+    }),
     workers: given.workers?.value ?? 1,
     ...(given.nameserver && { nameservers: given.nameserver.value.flat() }),
     ...(given.dnsSearch && { dnsSearch: given.dnsSearch.value.flat() }),
     ...(given.dnsNdots && { dnsNdots: given.dnsNdots.value }),
     ...(given.udpMaxAssociations && { udpMaxAssociations: given.udpMaxAssociations.value }),
     udpTimeout: given.udpTimeout?.value ?? DEFAULT_UDP_TIMEOUT,
+    ...(given.audit && { audit: given.audit.value }),
+    ...(given.admin && { admin: given.admin.value }),
+    ...(given.proxyProtocol && { proxyProtocol: given.proxyProtocol.value }),
     ...(bindAddress && { bindAddress }),
     ...commonConfig(given, DEFAULTS, { warn, nodeVersion }),
   };
   backendFor(method, config.cryptoBackend);
   if (!carriesUdp(config.mode) && given.udpMaxAssociations) {
     warn(`${given.udpMaxAssociations.from}: has no effect without UDP; add -u, or leave it out`);
+  }
+  if (config.mode === 'udp_only' && config.proxyProtocol) {
+    warn(`${given.proxyProtocol?.from}: has no effect on UDP, and there is nothing else; leave it out`);
   }
   if (config.mode === 'udp_only' && config.workers > 1) {
     throw wrong(`${given.workers?.from}: UDP is served by one process, and there is nothing else to do; leave it out`);
@@ -197,85 +227,97 @@ export function loadServer(
   }
   return {
     config,
-    secrets: {
-      ...(given.password && { password: given.password.value }),
-      users: users.map(({ name, password }) => ({ name, password: password.value })),
-    },
+    secrets: { ...(given.password && { password: given.password.value }), users: secrets },
     logLevel: given.logLevel?.value ?? 'info',
     ...(given.logFormat && { logFormat: given.logFormat.value }),
     warnings,
   };
 }
 
-interface User {
-  readonly name: string;
-  readonly groups?: readonly string[];
-  readonly password: Sourced<string>;
-  /** Where the name is. */
-  readonly from: string;
+/**
+ * What flags, environment and file say, each for itself and spread over each other, for commands that can do without some of
+ * it.
+ *
+ * @throws PodsocksError ERR_USAGE or ERR_CONFIG.
+ */
+export function readSettings(
+  parsed: Readonly<Record<string, unknown>>,
+  env: Readonly<Record<string, string | undefined>>,
+  warn: (message: string) => void,
+) {
+  const flags = folded(flagLayer(SERVER_SETTINGS, parsed), warn);
+  const environment = folded(envLayer(SERVER_SETTINGS, env), warn);
+  const path = (flags.config ?? environment.config)?.value;
+  const file = path === undefined ? {} : readConfigFile(path, FILE_FIELDS, FOREIGN, warn);
+  const given = { ...file, ...environment, ...flags, ...denials([flags, environment, file]) };
+  const usersPath = flags.users ?? environment.users ?? file.usersPath;
+  const method: Method = given.method?.value ?? methodNamed(DEFAULT_METHOD);
+  return { flags, environment, file, given, usersPath, method };
 }
 
-/** The users in the file, and in SIP004 the one whom the top-level password makes. */
-function usersOf(
+/** Where the server listens. */
+export function listenOf({ flags, environment, file, given }: ReturnType<typeof readSettings>): ServerConfig['listen'] {
+  return (given.server?.value ?? [{ host: DEFAULT_HOST }]).map(({ host, port }) => ({
+    host,
+    port: portOf(port, given.server, [flags, environment, file]) ?? DEFAULT_PORT,
+  }));
+}
+
+/** The users that there are to be; undefined where nothing speaks of users. */
+function listedIn(
   method: Method,
-  password: Sourced<string> | undefined,
-  listed:
-    | Sourced<
-        readonly { readonly name: string; readonly password: string; readonly groups?: readonly string[] | undefined }[]
-      >
-    | undefined,
-): readonly User[] {
-  if (!listed) return [];
-  if (listed.value.length === 0) {
-    throw wrong(`${listed.from}: is empty; list a user, or remove it to run with one password for all`);
-  }
+  inFile: FileLayer<typeof FILE_FIELDS>['users'],
+  path: Sourced<string> | undefined,
+  warn: (message: string) => void,
+): readonly ListedUser[] | undefined {
+  const source = path ?? inFile;
+  if (source === undefined) return undefined;
+  if (path && inFile) throw wrong(`${path.from} and ${inFile.from} both say who the users are; keep one`);
   if (method.generation === 'sip022' && !method.identityHeaders) {
     throw wrong(
-      `${listed.from}: ${method.name} cannot tell users apart; use 2022-blake3-aes-256-gcm or 2022-blake3-aes-128-gcm`,
+      `${source.from}: ${method.name} cannot tell users apart; use 2022-blake3-aes-256-gcm or 2022-blake3-aes-128-gcm`,
     );
   }
-  const users = listed.value.map((user, i) => ({
-    name: user.name,
-    ...(user.groups && { groups: user.groups }),
-    password: { value: user.password, from: `${listed.from}[${i}].password` },
-    from: `${listed.from}[${i}].name`,
-  }));
-  if (method.generation === 'sip004' && password) users.push({ name: DEFAULT_USER, password, from: password.from });
-  const names = new Set<string>();
-  for (const { name, from } of users) {
-    if (names.has(name)) throw wrong(`${from}: the name ${JSON.stringify(name)} is taken; give each user its own`);
-    names.add(name);
+  if (path) return located(path.from, () => readUsers(path.value, message => warn(`${path.from}: ${message}`)));
+  if (inFile!.value.length === 0) {
+    throw wrong(`${source.from}: is empty; list a user, or remove it to run with one password for all`);
   }
-  return users;
+  return listedUsers(inFile!);
 }
 
-/** The keys of the configuration, no two of them the same: the key is what tells who somebody is. */
-function keysOf(
+interface Keys extends Pick<ServerConfig, 'key' | 'users'> {
+  readonly secrets: ServerSecrets['users'];
+}
+
+/**
+ * The keys of the configuration, no two of them the same. Under SIP004 the top-level password makes one more user: beside
+ * those who come and go it is apart, else in the list.
+ */
+function withKeys(
   method: Method,
   password: Sourced<string> | undefined,
-  users: readonly User[],
-): Pick<ServerConfig, 'key' | 'users'> {
-  const owners = new Map<string, string>();
-  const keyOf = ({ value, from }: Sourced<string>, owner: string): Uint8Array => {
-    const key = located(from, () => serverKey(method, value));
-    const twin = owners.get(Buffer.from(key).toString('hex'));
-    if (twin) throw wrong(`${from}: is the same as that of ${twin}; give each user a key of its own: ss-server genkey`);
-    owners.set(Buffer.from(key).toString('hex'), owner);
-    return key;
-  };
-  const needsKey = method.generation === 'sip022' || users.length === 0;
+  listed: readonly ListedUser[] | undefined,
+  path: Sourced<string> | undefined,
+): Keys {
+  const main = password && { name: DEFAULT_USER, password, from: password.from };
+  const isMore = method.generation === 'sip004' && listed !== undefined;
+  const needsKey = method.generation === 'sip022' || listed === undefined;
   if (needsKey && !password) {
     throw wrong(
-      `no password${users.length > 0 ? ' beside the users: they need a main key too' : ''}; make one with: ` +
+      `no password${listed ? ' beside the users: they need a main key too' : ''}; make one with: ` +
         `ss-server genkey -m ${method.name}, and give it as SS_PASSWORD, --password-file or "password" in the file`,
     );
   }
+  const inList = [...(listed ?? []), ...(isMore && main && !path ? [main] : [])];
+  const isApart = needsKey || path !== undefined;
+  const key = isApart && password ? located(password.from, () => serverKey(method, password.value)) : undefined;
+  const keyed = () => keyedUsers(inList, { method, key });
   return {
-    ...(needsKey && password && { key: keyOf(password, 'the server') }),
-    users: users.map(({ name, groups, password: own }) => ({
-      name,
-      key: keyOf(own, JSON.stringify(name)),
-      ...(groups && { groups }),
+    ...(key && { key }),
+    users: path ? located(path.from, keyed) : keyed(),
+    secrets: [...inList, ...(isMore && main && path ? [main] : [])].map(user => ({
+      name: user.name,
+      password: user.password.value,
     })),
   };
 }

@@ -2,11 +2,12 @@ import type { LookupAddress } from 'node:dns';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, isIPv6, type LookupFunction, type Server } from 'node:net';
 import type { Target } from '@podsocks/shared/wire/address';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { loadServer, type ServerConfig } from './config.ts';
 import { dialTarget } from './dial-target.ts';
 import type { Destination, NamedDestination, Policy } from './policy/policy.ts';
 import { allow, deny, type PolicyText, policy, type RuleText } from './policy/policy-fixtures.ts';
+import { SilentAddresses } from './silent-addresses.ts';
 
 const CONFIG = loadServer({ password: Buffer.alloc(32, 7).toString('base64') }, {}).config;
 
@@ -58,10 +59,15 @@ interface Case extends PolicyText {
   readonly lookup?: LookupFunction;
   readonly config?: Partial<ServerConfig>;
   readonly type?: Target['type'];
+  readonly silent?: SilentAddresses;
 }
 
 /** Dials as Ada, and says what it asked of the policy; the connection ends with the test. */
-function dialling(host: string, port: number, { lookup = lookupOf([]).lookup, config, type = 'name', ...text }: Case) {
+function dialling(
+  host: string,
+  port: number,
+  { lookup = lookupOf([]).lookup, config, type = 'name', silent, ...text }: Case,
+) {
   const judge = policy({ default: 'allow', ...text });
   const judged: (Destination | NamedDestination)[] = [];
   const watched: Pick<Policy, 'evaluate' | 'evaluateAsked'> = {
@@ -71,11 +77,16 @@ function dialling(host: string, port: number, { lookup = lookupOf([]).lookup, co
     },
     evaluateAsked: destination => judge.evaluateAsked(destination),
   };
-  const dialled = dialTarget({ ...CONFIG, ...config }, { lookupFor: () => lookup, policy: watched }, 'ada', {
-    type,
-    host,
-    port,
-  });
+  const dialled = dialTarget(
+    { ...CONFIG, ...config },
+    { lookupFor: () => lookup, policy: watched, silent: silent ?? new SilentAddresses(() => 0) },
+    'ada',
+    {
+      type,
+      host,
+      port,
+    },
+  );
   const address = dialled.then(({ connection: { socket } }) => {
     onTestFinished(() => void socket.destroy());
     return socket.remoteAddress;
@@ -159,6 +170,18 @@ describe('a name', () => {
     const { lookup } = lookupOf(['127.0.0.9', '::1', '127.0.0.2', '127.0.0.3']);
     expect(await dialOf('web.example', port, { rules, lookup })).toBe('127.0.0.3');
     expect(reached).toEqual(['127.0.0.3']);
+  });
+
+  it('with a dead address notes it, and begins with another the next time', async () => {
+    const { port } = await listenOn('127.0.0.1');
+    const silent = new SilentAddresses(() => 0);
+    const { lookup } = lookupOf(['127.0.0.9', '127.0.0.1']);
+    expect(await dialOf('web.test', port, { rules: [LOOPBACK], lookup, silent })).toBe('127.0.0.1');
+    const order = silent.last([{ address: '127.0.0.9' }, { address: '127.0.0.1' }], port);
+    expect(order.map(({ address }) => address)).toEqual(['127.0.0.1', '127.0.0.9']);
+    const note = vi.spyOn(silent, 'note');
+    expect(await dialOf('web.test', port, { rules: [LOOPBACK], lookup, silent })).toBe('127.0.0.1');
+    expect(note).not.toHaveBeenCalled();
   });
 
   it('whose allowed addresses are dead fails as they do, although a denied one is alive', async () => {

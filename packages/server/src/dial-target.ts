@@ -8,12 +8,15 @@ import type { Policy, Verdict } from './policy/policy.ts';
 import type { Address } from './resolver/address.ts';
 import { DeniedError } from './sessions/refusal.ts';
 import type { Route } from './sessions/session.ts';
+import type { SilentAddresses } from './silent-addresses.ts';
 
 export interface Reach {
   /** Who knows names, for one user. */
   readonly lookupFor: (user: string) => LookupFunction;
   /** Who may go where. */
   readonly policy: Pick<Policy, 'evaluate' | 'evaluateAsked'>;
+  /** Addresses that others have found silent. */
+  readonly silent: SilentAddresses;
 }
 
 /** A target that was reached. */
@@ -30,7 +33,7 @@ export interface Dialled {
  */
 export async function dialTarget(
   config: ServerConfig,
-  { lookupFor, policy }: Reach,
+  { lookupFor, policy, silent }: Reach,
   user: string,
   target: Target,
 ): Promise<Dialled> {
@@ -55,7 +58,12 @@ export async function dialTarget(
   };
   try {
     const options = dialOptions(config, type, host, port);
-    const connection = await dial({ ...options, lookup: permitted(lookupFor(user), isAllowed) });
+    const choose = (found: readonly LookupAddress[]) => silent.last(found.filter(isAllowed), port);
+    const connection = await dial({
+      ...options,
+      lookup: permitted(lookupFor(user), choose),
+      attemptFailed: address => silent.note(address, port),
+    });
     const { remoteAddress: address = host } = connection.socket; // undefined when it has closed already
     return { connection, route: { target, address, port, rule: rules.get(address) ?? verdict.rule } };
   } catch (error) {
@@ -69,10 +77,13 @@ const ALLOWED: Verdict = { allowed: true, rule: '' };
 const NONE_ALLOWED = 'EPODSOCKSDENIED';
 
 /** Of what is found, only what is allowed. */
-function permitted(lookup: LookupFunction, isAllowed: (found: LookupAddress) => boolean): LookupFunction {
+function permitted(
+  lookup: LookupFunction,
+  choose: (found: readonly LookupAddress[]) => LookupAddress[],
+): LookupFunction {
   return (hostname, options, callback) => {
     lookup(hostname, { ...options, all: true }, (error, found) => {
-      const allowed = error ? [] : (found as LookupAddress[]).filter(isAllowed);
+      const allowed = error ? [] : choose(found as LookupAddress[]);
       const failure = error ?? (allowed.length > 0 ? null : Object.assign(new Error('denied'), { code: NONE_ALLOWED }));
       if (options.all) callback(failure, allowed);
       else callback(failure, allowed[0]?.address ?? '', allowed[0]?.family ?? 0);

@@ -8,38 +8,76 @@ const REMEMBERED_CLIENTS = 4096;
 /** The name of the one whose key is the server's own `password`. */
 export const DEFAULT_USER = 'default';
 
-/** Those whom rules can name: the listed ones, or the one whose password is the server's. */
-export function knownUsers<U extends { readonly name: string }>(
-  listed: readonly U[],
-): readonly (U | { name: string })[] {
-  return listed.length > 0 ? listed : [{ name: DEFAULT_USER }];
+/** What says who there is. */
+export interface KnownUsers {
+  readonly method: Method;
+  readonly key?: Uint8Array | undefined;
+  readonly users: readonly { readonly name: string; readonly groups?: readonly string[] }[];
+  readonly usersPath?: string | undefined;
+}
+
+/** Those whom rules can name: the listed ones, and where it lets somebody in the one whose password is the server's. */
+export function knownUsers({ method, key, users, usersPath }: KnownUsers): KnownUsers['users'] {
+  const hasList = users.length > 0 || usersPath !== undefined;
+  const isUser = !hasList || (method.generation === 'sip004' && key !== undefined);
+  return isUser ? [...users, { name: DEFAULT_USER }] : users;
+}
+
+/** Whose users may be replaced by others, at once. It remembers nothing of those who are gone. */
+export interface ReplaceableKeyring extends Keyring {
+  replace(users: readonly User[]): void;
 }
 
 /**
  * Who may connect.
  *
  * @param key the server's own key: with users under SIP022 the iPSK, which alone lets nobody in; otherwise a user's.
+ * @param hasList whether there may be users although there are none now.
  */
-export function keyringOf(method: Method, key: Uint8Array | undefined, users: readonly User[]): Keyring {
-  if (method.generation === 'sip022' && users.length > 0) return identityKeyring(key!, users);
-  return trialKeyring(key === undefined ? users : [{ name: DEFAULT_USER, key }, ...users]);
+export function keyringOf(
+  method: Method,
+  key: Uint8Array | undefined,
+  users: readonly User[],
+  hasList = users.length > 0,
+): ReplaceableKeyring {
+  if (method.generation === 'sip022' && hasList) return identityKeyring(key!, users);
+  const own = key === undefined ? [] : [{ name: DEFAULT_USER, key }];
+  const keyring = trialKeyring([...own, ...users]);
+  return { ...keyring, replace: others => keyring.replace([...own, ...others]) };
 }
 
 /** SIP023: one look-up, however many users there are. */
-function identityKeyring(identityKey: Uint8Array, users: readonly User[]): Keyring {
-  const byIdentity = new Map(users.map(user => [latin1(identityHash(user.key)), user]));
+function identityKeyring(identityKey: Uint8Array, users: readonly User[]): ReplaceableKeyring {
+  /** Of those who stay it need not be computed again: 10,000 would take 0.1 s. */
+  const identities = new WeakMap<User, string>();
+  const identityOf = (user: User) => {
+    const identity = identities.get(user) ?? latin1(identityHash(user.key));
+    identities.set(user, identity);
+    return identity;
+  };
+  const index = (of: readonly User[]) => new Map(of.map(user => [identityOf(user), user]));
+  let byIdentity = index(users);
   return {
     identityKey,
     byIdentity: identity => byIdentity.get(latin1(identity)),
-    candidates: () => users,
+    candidates: () => byIdentity.values(),
     matched() {},
+    replace(others) {
+      byIdentity = index(others);
+    },
   };
 }
 
 /** SIP004: every key in turn, beginning with the one that this address used last. */
-function trialKeyring(users: readonly User[]): Keyring {
+function trialKeyring(first: readonly User[]): ReplaceableKeyring {
   const lastUser = new Map<string, User>();
+  let users = first;
   return {
+    replace(others) {
+      users = others;
+      const still = new Set(others);
+      for (const [client, user] of lastUser) if (!still.has(user)) lastUser.delete(client);
+    },
     identityKey: undefined,
     byIdentity: () => undefined,
     *candidates(clientAddress) {

@@ -35,7 +35,7 @@ export async function testPolicy(
   const { host: given, port } = parseHost(target);
   if (!port)
     throw new PodsocksError('ERR_USAGE', 'policy test: the target has no port that could be dialled; give host:port');
-  const known = knownUsers(config.users).map(({ name }) => name);
+  const known = knownUsers(config).map(({ name }) => name);
   if (!known.includes(user)) {
     throw new PodsocksError(
       'ERR_USAGE',

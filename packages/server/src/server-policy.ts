@@ -5,11 +5,12 @@ import { OwnListeners } from './policy/own-listeners.ts';
 import { Policy } from './policy/policy.ts';
 
 /** The policy of ss-server, on this machine's addresses and clock, and the listeners that it keeps users from. */
-export function policyOf({ policy, users, listen }: ServerConfig): {
+export function policyOf(config: ServerConfig): {
   readonly policy: Policy;
   readonly own: OwnListeners;
 } {
+  const { policy, listen, admin } = config;
   const own = new OwnListeners(machineAddresses, () => performance.now());
-  own.set(listen);
-  return { policy: new Policy({ ...policy, users: knownUsers(users), own }), own };
+  own.set(admin === undefined ? listen : [...listen, admin]);
+  return { policy: new Policy({ ...policy, users: knownUsers(config), own }), own };
 }

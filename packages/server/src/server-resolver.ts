@@ -23,7 +23,7 @@ export function resolverOf({ nameservers, dnsSearch, dnsNdots, ipv6First, nofile
 }
 
 /** Windows has no resolv.conf, but node:dns knows the servers there. */
-function systemServers(): readonly Endpoint[] | undefined {
+export function systemServers(): readonly Endpoint[] | undefined {
   if (process.platform !== 'win32') return undefined;
   const servers = getServers().map(text => ({ port: DNS_PORT, ...parseHost(text) }));
   return servers.length > 0 ? servers : undefined;

@@ -115,7 +115,8 @@ export async function startLocal(
   settings: Partial<ClientConfig> = {},
 ): Promise<Local> {
   const servers = [{ host: '127.0.0.1', port: serverPort, method, keys }];
-  const config: ClientConfig = { ...COMMON, listen: LOOPBACK, servers, socksUsers: [], udpOverTcp: false, ...settings };
+  const plain = { socksUsers: [], connectReply: 'early', udpOverTcp: false } as const;
+  const config: ClientConfig = { ...COMMON, listen: LOOPBACK, servers, ...plain, ...settings };
   const client = await startClient(config, { log: errorsFailTheTest() });
   onTestFinished(() => client.close());
   return { socksPort: client.addresses[0]!.port, drain: () => client.drain() };

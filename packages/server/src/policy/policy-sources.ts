@@ -15,6 +15,8 @@ type Given = Layer<typeof POLICY_SETTINGS> & Pick<FileLayer<typeof policyFields>
 /** Who is there, to find slips in names: a rule for nobody denies nobody. */
 export interface KnownUsers {
   readonly users: readonly { readonly name: string; readonly groups?: readonly string[] }[];
+  /** Takes the complaint of a rule for nobody, where users come and go; else it is an error. */
+  readonly warn?: ((message: string) => void) | undefined;
 }
 
 /**
@@ -44,13 +46,13 @@ function shortForm(allow: PolicySources['allow'], deny: PolicySources['deny']): 
   return [...rulesOf(deny, 'deny'), ...rulesOf(allow, 'allow')].sort((x, y) => y.to[0]!.prefix - x.to[0]!.prefix);
 }
 
-function fileRules({ value, from }: NonNullable<PolicySources['policy']>, { users }: KnownUsers): PolicyRule[] {
+function fileRules({ value, from }: NonNullable<PolicySources['policy']>, { users, warn }: KnownUsers): PolicyRule[] {
   const names = new Set(users.map(({ name }) => name));
   const groups = new Set(users.flatMap(user => user.groups ?? []));
   return value.map((rule, i) => {
     const place = `${from}[${i}]`;
-    requireKnown(rule.users, names, `${place}.users`, 'user');
-    requireKnown(rule.groups, groups, `${place}.groups`, 'group');
+    requireKnown(rule.users, names, `${place}.users`, 'user', warn);
+    requireKnown(rule.groups, groups, `${place}.groups`, 'group', warn);
     return {
       action: rule.action,
       ...(rule.users && { users: rule.users }),
@@ -69,9 +71,12 @@ function requireKnown(
   known: ReadonlySet<string>,
   place: string,
   what: string,
+  warn: KnownUsers['warn'],
 ): void {
   const stranger = wanted?.find(name => !known.has(name));
   if (stranger === undefined) return;
   const choice = known.size === 0 ? `there is no ${what}` : `known are ${[...known].slice(0, 20).join(', ')}`;
-  throw new PodsocksError('ERR_CONFIG', `${place}: no ${what} is called ${JSON.stringify(stranger)}; ${choice}`);
+  const complaint = `${place}: no ${what} is called ${JSON.stringify(stranger)}; ${choice}`;
+  if (warn === undefined) throw new PodsocksError('ERR_CONFIG', complaint);
+  warn(`${complaint}; the rule waits for one`);
 }

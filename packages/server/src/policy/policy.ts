@@ -1,6 +1,7 @@
 import { builtInGuard, denial, type Guard, OWN_LISTENER } from './built-in.ts';
 import { embeddedIpv4, readAddress } from './ip-address.ts';
 import { readName } from './name-pattern.ts';
+import { type Network, parseNetwork } from './network.ts';
 import type { OwnListeners } from './own-listeners.ts';
 import { CompiledRule, type Mismatch, type Packet, type PolicyRule, type Protocol, type Verdict } from './rule.ts';
 
@@ -61,7 +62,7 @@ export interface Step {
 export class Policy {
   readonly #rules: readonly CompiledRule[];
   /** For users whom some rule names: the rules that concern them. */
-  readonly #ofUser: ReadonlyMap<string, readonly CompiledRule[]>;
+  #ofUser: ReadonlyMap<string, readonly CompiledRule[]>;
   readonly #ofOthers: readonly CompiledRule[];
   readonly #default: Verdict;
   readonly #hasNames: boolean;
@@ -71,15 +72,25 @@ export class Policy {
   constructor({ rules, default: action, users, own }: PolicyOptions) {
     this.#rules = rules.map(rule => new CompiledRule(rule));
     this.#ofOthers = this.#rules.filter(({ rule }) => rule.users === undefined && rule.groups === undefined);
-    this.#ofUser = new Map(
-      users.flatMap(({ name, groups = [] }) => {
+    this.#ofUser = this.#rulesByUser(users);
+    this.#default = Object.freeze({ allowed: action === 'allow', rule: 'default' });
+    this.#hasNames = this.#rules.some(rule => rule.hasNames);
+    this.#own = own;
+  }
+
+  /** Others are in groups now. What was decided before stays. */
+  replaceUsers(users: PolicyOptions['users']): void {
+    this.#ofUser = this.#rulesByUser(users);
+  }
+
+  #rulesByUser(users: PolicyOptions['users']): ReadonlyMap<string, readonly CompiledRule[]> {
+    const isForAll = this.#ofOthers.length === this.#rules.length;
+    return new Map(
+      (isForAll ? [] : users).flatMap(({ name, groups = [] }) => {
         const mine = this.#rules.filter(rule => rule.concerns(name, groups));
         return mine.length === this.#ofOthers.length ? [] : [[name, mine]];
       }),
     );
-    this.#default = Object.freeze({ allowed: action === 'allow', rule: 'default' });
-    this.#hasNames = this.#rules.some(rule => rule.hasNames);
-    this.#own = own;
   }
 
   /** Whether it may go there. Never throws. */
@@ -118,6 +129,37 @@ export class Policy {
     const { name } = named;
     if (name === undefined || name.endsWith('.') || !this.#hasNames) return this.evaluateName(named);
     return readName(name) === undefined ? NO_NAME : undefined;
+  }
+
+  /**
+   * Whether there is any use in looking a name up: not where {@link evaluateAsked} denies it for each port and protocol. For
+   * those who ask for names without wanting to go there.
+   */
+  mayLookUp(user: string, name: string): boolean {
+    const spelt = readName(name);
+    if (spelt === undefined) return !this.#hasNames;
+    if (this.#hasNames && !name.endsWith('.')) return true;
+    for (const rule of this.#rulesOf(user)) {
+      const foresight = rule.foreseeAnyPort(spelt);
+      if (foresight === 'never') continue;
+      if (rule.verdict.allowed) return true;
+      if (foresight === 'certainly') return false;
+    }
+    return this.#default.allowed;
+  }
+
+  /** The networks that rules allow a user on some port at least, in the order of the rules, and so many at most. */
+  allowedNetworks(user: string, most: number): Network[] {
+    const networks: Network[] = [];
+    for (const { rule } of this.#rulesOf(user)) {
+      if (rule.action === 'allow') networks.push(...networksOf(rule).slice(0, most - networks.length));
+    }
+    return networks;
+  }
+
+  /** What becomes of all that no rule speaks of. */
+  get default(): Action {
+    return this.#default.allowed ? 'allow' : 'deny';
   }
 
   /** As {@link evaluate}, with all rules that were looked at, in order. */
@@ -170,6 +212,15 @@ export class Policy {
     };
   }
 }
+
+/** Where a rule leads whatever is asked for: not by a name, which stands for addresses that nobody knows yet. */
+function networksOf({ to, within }: PolicyRule): readonly Network[] {
+  if (to === undefined) return within ?? EVERYWHERE;
+  // What is in both lists cannot be said in a list; a client that needs to know asks for the address.
+  return within === undefined ? to.filter(item => item.kind === 'network') : [];
+}
+
+const EVERYWHERE: readonly Network[] = [parseNetwork('0.0.0.0/0'), parseNetwork('::/0')];
 
 type Read =
   | { readonly refusal: Verdict; readonly packet?: never; readonly embedded?: never }

@@ -111,6 +111,15 @@ export class CompiledRule {
     return byName && this.#within === undefined ? 'certainly' : 'perhaps';
   }
 
+  /** As {@link foresee}, of all ports and protocols together. */
+  foreseeAnyPort(name: string): Foresight {
+    if (this.#never || this.#ports?.length === 0) return 'never';
+    const byName = this.#anywhere || (this.#names?.has(name) ?? false);
+    if (!byName && this.#networks === undefined) return 'never';
+    const isForAll = this.#within === undefined && this.#ports === undefined && this.#protocol === undefined;
+    return byName && isForAll ? 'certainly' : 'perhaps';
+  }
+
   #misfits(protocol: Protocol): boolean {
     return this.#never || (this.#protocol !== undefined && this.#protocol !== protocol);
   }

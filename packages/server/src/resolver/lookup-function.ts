@@ -11,7 +11,7 @@ import type { Resolver } from './resolver.ts';
  */
 export function asLookup(resolver: Pick<Resolver, 'resolve'>): LookupFunction {
   return (hostname, options, callback) => {
-    resolver.resolve(hostname, familyOf(options)).then(
+    resolver.resolve(hostname, lookupFamily(options.family)).then(
       found => {
         const addresses: LookupAddress[] = found.map(found => ({ ...found }));
         const [first] = addresses;
@@ -24,7 +24,8 @@ export function asLookup(resolver: Pick<Resolver, 'resolve'>): LookupFunction {
   };
 }
 
-function familyOf({ family }: LookupOptions): 4 | 6 | undefined {
+/** The family that a lookup wants; undefined for both. */
+export function lookupFamily(family: LookupOptions['family']): 4 | 6 | undefined {
   if (family === 6 || family === 'IPv6') return 6;
   return family === 4 || family === 'IPv4' ? 4 : undefined;
 }

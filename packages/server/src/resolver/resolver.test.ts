@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { a, cname, reply, type Script, zone } from './fake-dns-fixtures.ts';
+import type { Resolver } from './resolver.ts';
 import { addressesOf, failing, failureFor, silent, startLab } from './resolver-fixtures.ts';
 
 describe('addresses', () => {
@@ -32,7 +33,7 @@ describe('addresses', () => {
     const known = [];
     for (let i = 0; i < 6; i++) {
       firsts.push((await resolver.resolve('web'))[0]!.address);
-      known.push(resolver.known('web')![0]!.address);
+      known.push(knownOf(resolver, 'web')![0]);
     }
     expect(new Set(firsts.slice(0, 3)).size).toBe(3);
     expect(firsts.slice(3)).toEqual(firsts.slice(0, 3));
@@ -85,8 +86,15 @@ describe('texts that need no server', () => {
   ])('%s', async (name, addresses) => {
     const { resolver, server } = await nowhere();
     expect(await addressesOf(resolver, name)).toEqual(addresses);
-    expect(resolver.known(name)?.map(({ address }) => address)).toEqual(addresses);
+    expect(knownOf(resolver, name)).toEqual(addresses);
     expect(server.asked).toEqual([]);
+  });
+
+  it('that are missing are known to be', async () => {
+    const { resolver } = await startLab([zone({})]);
+    expect(resolver.known('nosuch')).toBeUndefined();
+    await expect(resolver.resolve('nosuch')).rejects.toThrow('no such name');
+    expect(resolver.known('nosuch')).toBe('not-found');
   });
 
   it.each(['', '.', 'a..b', '.a', 'a b', 'bücher.example', '１２７．１', 'a'.repeat(64), 'fe80::1%eth0', 'a/b', '\0'])(
@@ -205,3 +213,8 @@ it('query gives other records', async () => {
   const { answers } = await resolver.query('_http._tcp.web.', 'SRV');
   expect(answers).toEqual([{ name: '_http._tcp.web', type: 'SRV', ttl: 5, data }]);
 });
+
+function knownOf(resolver: Resolver, name: string): string[] | undefined {
+  const known = resolver.known(name);
+  return typeof known === 'object' ? known.map(({ address }) => address) : undefined;
+}

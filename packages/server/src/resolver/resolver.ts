@@ -59,7 +59,7 @@ export interface Resolver {
    */
   resolve(text: string, family?: 4 | 6): Promise<readonly Address[]>;
   /** What `resolve` would say without asking a server; always in the same order, so that a flow of datagrams stays. */
-  known(text: string, family?: 4 | 6): readonly Address[] | undefined;
+  known(text: string, family?: 4 | 6): readonly Address[] | ResolveFailure | undefined;
   /**
    * Asks for other records, of this name and no other, past the cache and the hosts file.
    *
@@ -67,6 +67,8 @@ export interface Resolver {
    * @throws as `resolve`.
    */
   query(name: string, type: QueryType): Promise<DnsAnswer>;
+  /** Whom it asks, and with which search list, as the files say now. */
+  readonly settings: Pick<ResolvConf, 'servers' | 'search' | 'ndots'>;
   /** What was done since the start. */
   readonly stats: ResolverStats;
   /** What is going on: queries under way and waiting, and names that are remembered. */
@@ -88,6 +90,7 @@ interface Named extends Outcome {
 interface Configured {
   readonly conf: ResolvConf;
   readonly hosts: Hosts;
+  readonly settings: Resolver['settings'];
   readonly upstream: Upstream;
   readonly questions: QuestionCache;
   readonly searches: NameSearch;
@@ -123,6 +126,10 @@ class CachingResolver implements Resolver {
     this.#configured = this.#configure(this.#resolvConf.content(), this.#hosts.content());
   }
 
+  get settings(): Resolver['settings'] {
+    return this.#current(this.#options.now()).settings;
+  }
+
   get load(): Resolver['load'] {
     const { names } = this.#configured;
     const remembered = names[0].size + names[4].size + names[6].size;
@@ -142,9 +149,9 @@ class CachingResolver implements Resolver {
     return inTurn(found.addresses, first!.family, found.turn++);
   }
 
-  known(text: string, family?: 4 | 6): readonly Address[] | undefined {
+  known(text: string, family?: 4 | 6): readonly Address[] | ResolveFailure | undefined {
     const known = this.#closed ? undefined : this.#find(text, family);
-    return known?.failure === undefined ? known?.addresses : undefined;
+    return known?.failure ?? known?.addresses;
   }
 
   async query(name: string, type: QueryType): Promise<DnsAnswer> {
@@ -224,6 +231,7 @@ class CachingResolver implements Resolver {
     return {
       conf,
       hosts,
+      settings: { servers, ...rules },
       upstream,
       questions,
       searches: new NameSearch({ questions, rules, ipv6First, usable: this.#usable, now }),

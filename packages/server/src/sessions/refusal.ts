@@ -22,6 +22,7 @@ export function refusalOf(error: Error): Omit<Refusal, 'target'> {
 function reasonOf(error: Error): RefusalReason {
   if (!(error instanceof PodsocksError)) return 'other';
   if (error.code === 'ERR_TIMEOUT') return 'timeout';
+  if (error.code === 'ERR_LIMIT') return 'limit';
   const { code = '' } = (error.cause ?? {}) as NodeJS.ErrnoException;
   return REASONS[code] ?? 'other';
 }

@@ -101,6 +101,23 @@ describe('sessions', () => {
     expect(stopped).toEqual(['ada', 'ada']);
     expect([...sessions.users]).toEqual(['ben']);
   });
+
+  it('are closed when none is left that has reached something', async () => {
+    const sessions = new Sessions([]);
+    const [one, two, unheard] = [begin(sessions, 'ada'), begin(sessions, 'ben'), begin(sessions, 'ada')];
+    for (const session of [one, two]) session.reached(route(1));
+    let isClosed = false;
+    const told = Promise.all([sessions.closed(), sessions.closed()]).then(() => {
+      isClosed = true;
+    });
+    one.close('client');
+    await new Promise(setImmediate);
+    expect(isClosed).toBe(false);
+    two.close('client');
+    await told;
+    await sessions.closed();
+    unheard.close('client');
+  });
 });
 
 describe('refusalOf', () => {

@@ -9,6 +9,8 @@ export class Sessions {
   /** Tells the sessions of this process from those of others. */
   readonly #prefix = randomBytes(4).toString('hex');
   #begun = 0;
+  /** Wait for one to be over. */
+  readonly #waiting = new Set<() => void>();
 
   constructor(observers: readonly SessionObserver[]) {
     this.#observers = observers;
@@ -40,7 +42,21 @@ export class Sessions {
     for (const session of [...this.of(user)]) session.stop(cause);
   }
 
+  /** Resolves when none is left that has reached something: a moment after its server has ended them all. */
+  async closed(): Promise<void> {
+    while (this.#hasOpened()) await new Promise<void>(resolve => this.#waiting.add(resolve));
+  }
+
+  #hasOpened(): boolean {
+    for (const sessions of this.#ofUser.values()) {
+      for (const { routes } of sessions) if (routes.length > 0) return true;
+    }
+    return false;
+  }
+
   #remove(session: Session): void {
+    for (const resolve of this.#waiting) resolve();
+    this.#waiting.clear();
     const { user } = session.request;
     const others = this.#ofUser.get(user);
     others?.delete(session);

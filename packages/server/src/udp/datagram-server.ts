@@ -18,6 +18,7 @@ import type { Logger } from '@podsocks/shared/runtime/log';
 import type { Target } from '@podsocks/shared/wire/address';
 import type { Session, SessionEnd } from '../sessions/session.ts';
 import type { Sessions } from '../sessions/sessions.ts';
+import type { LiveUsers } from '../users/live-users.ts';
 import { Outbound, type OutboundServices } from './outbound.ts';
 
 export interface DatagramServerOptions extends OutboundServices {
@@ -27,6 +28,7 @@ export interface DatagramServerOptions extends OutboundServices {
   /** The cap of all associations. */
   readonly maxAssociations: number;
   readonly sessions: Sessions;
+  readonly users: Pick<LiveUsers, 'objection' | 'excess' | 'bandwidthOf'>;
   /** Counts all that goes through. */
   readonly counts: DatagramCounts;
   /** How long an association may be idle, and a drain wait, in milliseconds. */
@@ -97,7 +99,7 @@ export class DatagramServer implements Running {
 
   /** The main path. `data` is an array of our own. */
   #receive(data: Uint8Array, from: Origin, socket: DatagramSocket): void {
-    const { datagrams } = this.#options;
+    const { datagrams, users } = this.#options;
     const space = datagramSpace(data.length);
     let opened: OpenedRequest;
     let association: Association | undefined;
@@ -107,8 +109,17 @@ export class DatagramServer implements Running {
         this.#refuse('full', from, opened.user);
         return;
       }
+      if (users.objection(opened.user) !== undefined) {
+        this.#refuse('expired', from, opened.user);
+        return;
+      }
       const relay = opened.commit();
       association = this.#associations.use(relay) ?? this.#begin(relay, from, socket);
+      if (association === undefined) {
+        relay.close();
+        this.#refuse('limit', from, opened.user);
+        return;
+      }
     } catch (error) {
       if (!(error instanceof PodsocksError)) throw error;
       this.#refuse(codecDropReason(error), from);
@@ -120,14 +131,19 @@ export class DatagramServer implements Running {
     association.outbound.send(opened.target, space, opened.payloadAt, opened.payloadLength);
   }
 
-  #begin(relay: RelaySession, client: Origin, socket: DatagramSocket): Association {
+  /** @returns undefined where their user may have no more. */
+  #begin(relay: RelaySession, client: Origin, socket: DatagramSocket): Association | undefined {
     const { user } = relay;
+    const { users } = this.#options;
+    // UDP has no end: what they have not used for longest makes room.
+    if (users.excess(user) !== undefined && !this.#associations.makeRoomOf(user)) return undefined;
     const counts = new DatagramCounts(this.#options.counts);
     const asked = { user: user.name, client, protocol: 'udp', target: undefined } as const;
     const session = this.#options.sessions.begin(asked, counts, () => this.#stop(relay));
     const outbound = new Outbound({
       ...this.#options,
       session,
+      bandwidth: users.bandwidthOf(user),
       counts,
       dropped: reason => this.#dropped(association, reason),
       receive: (from, data) => this.#answer(association, from, data),

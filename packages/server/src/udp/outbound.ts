@@ -33,6 +33,8 @@ export interface OutboundServices {
 export interface OutboundOptions extends OutboundServices {
   /** Whose it is; is told where it goes. */
   readonly session: Session;
+  /** Says whether so many bytes of payload may pass, either way. */
+  readonly bandwidth?: { passDatagram(bytes: number): boolean } | undefined;
   readonly counts: DatagramCounts;
   /** Told of each datagram that went no further. */
   readonly dropped: (reason: DropReason) => void;
@@ -82,6 +84,10 @@ export class Outbound {
 
   /** Sends `data[at, +length)`, of which nothing is needed any more when this returns. */
   send(target: Target, data: Uint8Array, at: number, length: number): void {
+    if (this.#options.bandwidth?.passDatagram(length) === false) {
+      this.#options.dropped('limit');
+      return;
+    }
     // Clients send addresses as names, too.
     const { type, host, port } = target.type === 'name' ? targetOf(target.host, target.port) : target;
     if (port === 0) {
@@ -232,9 +238,13 @@ export class Outbound {
   }
 
   #receive(data: Uint8Array, { address, port }: Origin): void {
-    const { dropped, receive } = this.#options;
+    const { dropped, receive, bandwidth } = this.#options;
     if (!this.#peers.has(address)) {
       dropped('stranger');
+      return;
+    }
+    if (bandwidth?.passDatagram(data.length) === false) {
+      dropped('limit');
       return;
     }
     receive({ type: address.includes(':') ? 'ipv6' : 'ipv4', host: address, port }, data);

@@ -8,7 +8,7 @@ import { PacketStream } from '@podsocks/shared/net/packet-stream';
 import type { FirstBytes } from '@podsocks/shared/net/relay';
 import { LEGACY_MAGIC_HOST, MAGIC_HOST } from '@podsocks/shared/wire/udp-over-tcp';
 import type { Session } from '../sessions/session.ts';
-import { Outbound, type OutboundServices } from './outbound.ts';
+import { Outbound, type OutboundOptions, type OutboundServices } from './outbound.ts';
 
 export interface DatagramStreamOptions {
   readonly connection: Connection;
@@ -21,6 +21,7 @@ export interface DatagramStreamOptions {
   /** What goes through is counted here. */
   readonly counts: DatagramCounts;
   readonly outbound: OutboundServices;
+  readonly bandwidth: OutboundOptions['bandwidth'];
   readonly logDrop: (drop: Drop) => void;
   readonly clock: IdleClock;
   readonly idleTimeout: number;
@@ -61,6 +62,7 @@ export function serveDatagramStream(options: DatagramStreamOptions): Promise<Err
     const outbound = new Outbound({
       ...options.outbound,
       session,
+      bandwidth: options.bandwidth,
       counts,
       dropped,
       receive: (from, data) => {

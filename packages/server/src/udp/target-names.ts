@@ -1,5 +1,5 @@
 import type { Address } from '../resolver/address.ts';
-import { failureOf } from '../resolver/failure.ts';
+import { failureOf, type ResolveFailure } from '../resolver/failure.ts';
 import type { Resolver } from '../resolver/resolver.ts';
 
 /** Why a name has no address now. */
@@ -40,6 +40,7 @@ export class TargetNames {
    */
   find(name: string, user: string): Found | Promise<Found> {
     const known = this.#resolver.known(name, this.#family);
+    if (typeof known === 'string') return nameFailure(known);
     if (known !== undefined) return known;
     const asked = this.#asked.get(name);
     if (asked !== undefined) return asked.answer;
@@ -59,9 +60,13 @@ export class TargetNames {
     try {
       return await this.#resolver.resolve(name, this.#family);
     } catch (error) {
-      return failureOf(error) === 'busy' ? 'busy' : 'name';
+      return nameFailure(failureOf(error));
     } finally {
       this.#asked.delete(name);
     }
   }
+}
+
+function nameFailure(failure: ResolveFailure | undefined): NameFailure {
+  return failure === 'busy' ? 'busy' : 'name';
 }

@@ -3,6 +3,8 @@ import type { Endpoint } from '@podsocks/shared/net/listener';
 import type { ErrorCode } from '@podsocks/shared/runtime/errors';
 import type { LogLevel } from '@podsocks/shared/runtime/log';
 import type { ServerConfig } from '../config.ts';
+import type { ToldFamily } from '../metrics/merged-families.ts';
+import type { ServerUser } from '../users/user.ts';
 
 /** What the primary tells a worker. Order is kept, so what is said first is done first. */
 export type ToWorker =
@@ -14,6 +16,10 @@ export type ToWorker =
   | { readonly type: 'handed' }
   /** The answer to the oldest `salts` without one, in their order. */
   | { readonly type: 'verdicts'; readonly verdicts: readonly Verdict[] }
+  /** Others may use it from now on; limits are its share. */
+  | { readonly type: 'users'; readonly users: readonly ServerUser[] }
+  /** Tell the metrics. */
+  | { readonly type: 'measure' }
   /** Let connections finish, then end. */
   | { readonly type: 'drain' }
   /** End now. */
@@ -29,5 +35,9 @@ export type ToPrimary =
   | { readonly type: 'failing' }
   /** Salts of requests that it would serve, and of answers to those that it serves. */
   | { readonly type: 'salts'; readonly salts: readonly Uint8Array[] }
+  /** An audit record. */
+  | { readonly type: 'audit'; readonly line: string }
+  /** The answer to `measure`. */
+  | { readonly type: 'measures'; readonly families: readonly ToldFamily[] }
   /** A line of its log, in JSON. */
   | { readonly type: 'log'; readonly line: string };

@@ -5,8 +5,15 @@ import { connectionBudget } from '@podsocks/shared/net/descriptors';
 import type { Endpoint } from '@podsocks/shared/net/listener';
 import { ownReplays } from '@podsocks/shared/net/stream-services';
 import type { Logger, LogLevel } from '@podsocks/shared/runtime/log';
+import { startWithAdmin } from '../admin/with-admin.ts';
+import type { AuditSink } from '../audit/audit-log.ts';
+import { openAudit } from '../audit/open-audit.ts';
 import type { ServerConfig } from '../config.ts';
+import { primaryRegistry } from '../metrics/server-registry.ts';
+import { WorkerMetrics } from '../metrics/worker-metrics.ts';
 import { limitsOf, logStart, type RunningServer } from '../server.ts';
+import { type ServerUser, shareOf } from '../users/user.ts';
+import { UsersWatch } from '../users/users-watch.ts';
 import { BackOff } from './back-off.ts';
 import { HandOut } from './hand-out.ts';
 import type { ToWorker } from './messages.ts';
@@ -15,6 +22,9 @@ import { WorkerProcess } from './worker-process.ts';
 
 /** What a worker that was told to end gets beyond what it was told, before it is killed. */
 const GRACE_MS = 2_000;
+
+/** What a worker has to tell its metrics; less than a scrape or a probe waits. */
+const MEASURE_MS = 1_500;
 
 /** The one that serves UDP as well. */
 const UDP_WORKER = 1;
@@ -25,27 +35,54 @@ const UDP_WORKER = 1;
  *
  * @throws PodsocksError ERR_LISTEN or ERR_CONFIG; then nothing runs.
  */
-export async function startWorkers(config: ServerConfig, { log }: { log: Logger }): Promise<RunningServer> {
-  const primary = new Primary(config, log);
-  await primary.start();
+export function startWorkers(config: ServerConfig, { log }: { log: Logger }): Promise<RunningServer> {
+  return startWithAdmin(config, log, async bound => {
+    const server = await startPrimary(bound, log);
+    const { metrics } = server;
+    return { server, registry: () => metrics!.own, metrics: () => metrics!.page(), obstacle: () => server.obstacle };
+  });
+}
+
+async function startPrimary(config: ServerConfig, log: Logger): Promise<Primary> {
+  const audit = config.audit === undefined ? undefined : openAudit(config.audit, log);
+  const primary = new Primary(config, log, audit);
+  try {
+    await primary.start();
+  } catch (error) {
+    await audit?.close();
+    throw error;
+  }
   return primary;
 }
 
 class Primary implements RunningServer {
   addresses: readonly Endpoint[] = [];
+  /** Where there is an admin listener. */
+  readonly metrics: WorkerMetrics | undefined;
   readonly #config: ServerConfig;
   readonly #log: Logger;
+  readonly #audit: AuditSink | undefined;
   readonly #acceptor: Acceptor;
   readonly #handOut: HandOut;
   readonly #replays: ReplayFilter;
   readonly #workers = new Set<WorkerProcess>();
+  /** Those of them that serve. */
+  readonly #ready = new Set<WorkerProcess>();
+  /** Those that there are now, with their whole limits. */
+  #users: readonly ServerUser[];
+  #usersWatch: UsersWatch | undefined;
   readonly #stopping = new AbortController();
   /** Once stopping: resolves when no worker is left. */
   #allEnded: Promise<unknown> = Promise.resolve();
 
-  constructor(config: ServerConfig, log: Logger) {
+  constructor(config: ServerConfig, log: Logger, audit: AuditSink | undefined) {
     this.#config = config;
+    this.#users = config.users;
     this.#log = log;
+    this.#audit = audit;
+    if (config.admin) {
+      this.metrics = new WorkerMetrics({ own: primaryRegistry(() => this.#ready.size), patience: MEASURE_MS });
+    }
     this.#handOut = new HandOut(connectionBudget(config.nofile), config.handshakeTimeout);
     this.#acceptor = new Acceptor({ ...config, log, accept: socket => this.#handOut.offer(socket) });
     this.#replays = ownReplays(config.method);
@@ -66,11 +103,27 @@ class Primary implements RunningServer {
       throw error;
     }
     this.#allEnded = Promise.all(first.map(worker => this.#keep(worker)));
+    this.#watchUsers();
     const limits = limitsOf(this.#config);
     const cap =
       maxConnections ??
       limitsOf({ ...this.#config, mode: 'tcp_only' }).maxConnections * (workers - 1) + limits.maxConnections;
     logStart(this.#log, this.#config, { ...limits, maxConnections: cap, workers }, this.addresses);
+  }
+
+  /** How many users there are, without the one whose key is the server's. */
+  get userCount(): number {
+    return this.#users.length;
+  }
+
+  /** How often users could not be reloaded. */
+  get reloadFailures(): number {
+    return this.#usersWatch?.failures ?? 0;
+  }
+
+  /** What keeps it from serving; undefined if nothing does. */
+  get obstacle(): string | undefined {
+    return this.#ready.size > 0 ? undefined : 'no worker runs; the log says why';
   }
 
   /** Stops accepting and lets connections finish, but at most `drainTimeout`. */
@@ -96,6 +149,23 @@ class Primary implements RunningServer {
     }, patience);
     await this.#allEnded;
     clearTimeout(timer);
+    this.#usersWatch?.close();
+    await this.#audit?.close();
+  }
+
+  #watchUsers(): void {
+    const { usersPath: path, method, key, users } = this.#config;
+    if (path === undefined) return;
+    const apply = (others: readonly ServerUser[]) => {
+      this.#users = others;
+      for (const worker of this.#workers) worker.send({ type: 'users', users: this.#shares() });
+    };
+    this.#usersWatch = new UsersWatch({ path, method, key, users, log: this.#log, apply });
+  }
+
+  /** The users as each worker has them. */
+  #shares(): readonly ServerUser[] {
+    return this.#users.map(user => shareOf(user, this.#config.workers));
   }
 
   #startWorker(number: number): WorkerProcess {
@@ -103,6 +173,8 @@ class Primary implements RunningServer {
     const log = relayLog(this.#log, number);
     const worker = new WorkerProcess(number, message => {
       if (message.type === 'log') log(message.line);
+      else if (message.type === 'audit') this.#audit?.write(message.line);
+      else if (message.type === 'measures') this.metrics?.told(worker, message.families);
       else if (message.type === 'failing') this.#handOut.retire(worker);
       else worker.send({ type: 'verdicts', verdicts: message.salts.map(salt => this.#replays.add(salt)) });
     });
@@ -110,14 +182,18 @@ class Primary implements RunningServer {
     const config: ServerConfig = {
       ...this.#config,
       ...share,
+      users: this.#shares(),
       listen: reusePort ? listen : this.#acceptor.addresses,
       // A session may go on from another address, which could be another worker's; and its packets must be told apart
       // from replays in one place.
       mode: number === UDP_WORKER ? mode : 'tcp_only',
+      serviceMode: mode,
     };
     worker.send({ type: 'start', worker: number, config, logLevel: this.#log.level as LogLevel });
     const onReady = () => {
       this.#log.debug({ worker: number, pid: worker.pid }, 'a worker is ready');
+      this.#ready.add(worker);
+      this.metrics?.add(worker);
       if (!this.#config.reusePort) this.#handOut.add(worker);
     };
     worker.ready.then(onReady, () => {}); // if it is never, it ends, and that is told
@@ -133,6 +209,8 @@ class Primary implements RunningServer {
       const startedAt = performance.now();
       const end = await worker.ended;
       this.#workers.delete(worker);
+      this.#ready.delete(worker);
+      void this.metrics?.remove(worker);
       this.#handOut.remove(worker);
       if (signal.aborted) {
         if (end.code !== 0) this.#log.error({ worker: worker.number, ...end }, 'a worker ended before it was done');

@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import type { Socket } from 'node:net';
 import type { Endpoint } from '@podsocks/shared/net/listener';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
+import type { Measurable } from '../metrics/worker-metrics.ts';
 import type { Receiver } from './hand-out.ts';
 import type { ToPrimary, ToWorker } from './messages.ts';
 
@@ -19,7 +20,7 @@ export interface WorkerEnd {
 type Told = Exclude<ToPrimary, { type: 'ready' | 'failed' }>;
 
 /** A worker, as the primary sees it. */
-export class WorkerProcess implements Receiver {
+export class WorkerProcess implements Receiver, Measurable {
   readonly number: number;
   /** When it is ready, where it listens. Rejects when it cannot start; with a PodsocksError if it says why. */
   readonly ready: Promise<readonly Endpoint[]>;
@@ -87,6 +88,10 @@ export class WorkerProcess implements Receiver {
     this.#child.send({ type: 'handed' } satisfies ToWorker, error => {
       if (!error) handed();
     });
+  }
+
+  measure(): void {
+    this.send({ type: 'measure' });
   }
 
   kill(): void {

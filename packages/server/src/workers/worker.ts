@@ -25,6 +25,12 @@ process.on('message', (message: ToWorker, socket: Socket | undefined) => {
     case 'verdicts':
       replays.answer(message.verdicts);
       break;
+    case 'users':
+      server?.replaceUsers(message.users);
+      break;
+    case 'measure':
+      void measure();
+      break;
     case 'drain':
       void endAfter(server?.drain());
       break;
@@ -34,7 +40,7 @@ process.on('message', (message: ToWorker, socket: Socket | undefined) => {
 });
 
 // A terminal sends its signals to all processes, and the primary says what to do.
-for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => {});
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => {});
 
 process.once('disconnect', () => {
   void endAfter(server?.close());
@@ -56,7 +62,8 @@ async function start({ worker, config, logLevel }: Extract<ToWorker, { type: 'st
   process.title = `ss-server: worker ${worker}`;
   log = workerLog(logLevel, line => send({ type: 'log', line }));
   try {
-    server = prepareServer(config, { log, replays });
+    const audit = { write: (line: string) => send({ type: 'audit', line }), close: async () => {} };
+    server = prepareServer(config, { log, replays, ...(config.audit !== undefined && { audit }) });
     await server.listen({ accepted: !config.reusePort });
     send({ type: 'ready', addresses: server.addresses });
   } catch (error) {
@@ -66,6 +73,11 @@ async function start({ worker, config, logLevel }: Extract<ToWorker, { type: 'st
     process.exitCode = 1;
     void endAfter(server?.close());
   }
+}
+
+async function measure(): Promise<void> {
+  const families = await server?.metrics?.getMetricsAsJSON();
+  if (families) send({ type: 'measures', families });
 }
 
 function send(message: ToPrimary): void {

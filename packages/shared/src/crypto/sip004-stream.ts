@@ -1,6 +1,7 @@
 import { buffers } from '../runtime/buffer-pool.ts';
 import { PodsocksError } from '../runtime/errors.ts';
-import { ADDRESS_MAX_BYTES, decodeAddress, encodeAddress, type Target } from '../wire/address.ts';
+import { ADDRESS_MAX_BYTES } from '../wire/address.ts';
+import { decodeRequestAddress, encodeRequestAddress, type RequestAddress } from '../wire/request-address.ts';
 import { closingOnError } from './aead.ts';
 import { ChunkOpener, ChunkSealer, chunkLength, SEALED_LENGTH_BYTES } from './chunks.ts';
 import { Reassembly } from './reassembly.ts';
@@ -67,10 +68,10 @@ export class Sip004Sealer implements StreamSealer {
 export class Sip004RequestSealer extends Sip004Sealer implements RequestSealer {
   #address: Uint8Array | undefined;
 
-  constructor(services: StreamServices, key: Uint8Array, target: Target) {
+  constructor(services: StreamServices, key: Uint8Array, address: RequestAddress) {
     super(services, key);
-    const address = new Uint8Array(ADDRESS_MAX_BYTES);
-    this.#address = address.subarray(0, encodeAddress(address, 0, target));
+    const out = new Uint8Array(ADDRESS_MAX_BYTES);
+    this.#address = out.subarray(0, encodeRequestAddress(out, 0, address));
   }
 
   override sealedLength(length: number): number {
@@ -178,10 +179,11 @@ export class Sip004RequestOpener implements RequestOpener {
     const added = Math.min(opened, ADDRESS_MAX_BYTES - before);
     this.#address.set(out.subarray(outAt, outAt + added), before);
     this.#addressLength += added;
-    const decoded = decodeAddress(this.#address, 0, this.#addressLength);
+    const decoded = decodeRequestAddress(this.#address, 0, this.#addressLength);
     if (decoded === undefined) return 0;
     this.#address = undefined;
-    const request = { target: decoded.target, user: this.#user!, salt: this.#salt! };
+    const { target, wantsStatus } = decoded;
+    const request = { target, wantsStatus, user: this.#user!, salt: this.#salt! };
     this.accepted = { request, stream: this.#chunks! };
     const taken = decoded.length - before;
     out.copyWithin(outAt, outAt + taken, outAt + opened);

@@ -1,6 +1,7 @@
 import { buffers } from '../runtime/buffer-pool.ts';
 import { PodsocksError } from '../runtime/errors.ts';
-import { ADDRESS_MAX_BYTES, type Target } from '../wire/address.ts';
+import { ADDRESS_MAX_BYTES } from '../wire/address.ts';
+import type { RequestAddress } from '../wire/request-address.ts';
 import {
   decodeRequestFixed,
   decodeRequestVariable,
@@ -35,29 +36,30 @@ export class Sip022RequestSealer implements RequestSealer {
   readonly #keys: ClientKeys;
   readonly #aead: AeadContext;
   readonly #chunks: ChunkSealer;
-  #target: Target | undefined;
+  /** Until the header has left. */
+  #address: RequestAddress | undefined;
 
-  constructor(services: StreamServices, keys: ClientKeys, target: Target) {
+  constructor(services: StreamServices, keys: ClientKeys, address: RequestAddress) {
     const { method, random } = services;
     this.#services = services;
     this.#keys = keys;
-    this.#target = target;
+    this.#address = address;
     this.salt = random(method.keyBytes);
     this.#aead = sip022Context(services, keys.key, this.salt);
     this.#chunks = new ChunkSealer(this.#aead, method.maxChunk);
   }
 
   sealedLength(length: number): number {
-    if (this.#target === undefined) return this.#chunks.sealedLength(length);
+    if (this.#address === undefined) return this.#chunks.sealedLength(length);
     const identity = this.#keys.identityKeys.length * IDENTITY_HEADER_BYTES;
     const variable = ADDRESS_MAX_BYTES + 2 + MAX_PADDING_BYTES + TAG_BYTES;
     return this.salt.length + identity + REQUEST_FIXED_BYTES + TAG_BYTES + variable + this.#chunks.sealedLength(length);
   }
 
   seal(out: Uint8Array, outAt: number, input: Uint8Array, inputAt: number, length: number): number {
-    const target = this.#target;
-    if (target === undefined) return this.#chunks.seal(out, outAt, input, inputAt, length);
-    this.#target = undefined;
+    const address = this.#address;
+    if (address === undefined) return this.#chunks.seal(out, outAt, input, inputAt, length);
+    this.#address = undefined;
     const { method, random, unixTime } = this.#services;
 
     const paddingLength = length > 0 ? 0 : 1 + (Buffer.from(random(4)).readUInt32BE() % MAX_PADDING_BYTES);
@@ -65,7 +67,7 @@ export class Sip022RequestSealer implements RequestSealer {
     const first = Math.min(length, method.maxChunk - headRoom);
     const variable = buffers.take(headRoom + first);
     variable.fill(0, 0, headRoom); // padding: what was in it before belongs to others
-    const head = encodeRequestVariable(variable, target, paddingLength);
+    const head = encodeRequestVariable(variable, address, paddingLength);
     variable.set(input.subarray(inputAt, inputAt + first), head);
     encodeRequestFixed(fixedScratch, unixTime(), head + first);
 
@@ -177,10 +179,10 @@ export class Sip022RequestOpener implements RequestOpener {
     const { aead, user, salt, variableLength } = this.#session!;
     // Opened where the payload will be, which then moves to the front: `out` has room for all of the input.
     if (!aead.open(out, outAt, input, at, variableLength)) throw unauthentic();
-    const { target, payloadAt } = decodeRequestVariable(out.subarray(outAt), variableLength);
+    const { target, wantsStatus, payloadAt } = decodeRequestVariable(out.subarray(outAt), variableLength);
     out.copyWithin(outAt, outAt + payloadAt, outAt + variableLength);
     this.#chunks = new ChunkOpener(aead, this.#services.method.maxChunk);
-    this.accepted = { request: { target, user, salt }, stream: this.#chunks };
+    this.accepted = { request: { target, wantsStatus, user, salt }, stream: this.#chunks };
     return variableLength - payloadAt;
   }
 

@@ -46,7 +46,7 @@ export function keyringFor({ method }: MethodCase, withUsers = false): Keyring {
 export function connect(
   testCase: MethodCase,
   target: Target,
-  { user, clientOffset = 0 }: { user?: string; clientOffset?: number } = {},
+  { user, clientOffset = 0, wantsStatus = false }: { user?: string; clientOffset?: number; wantsStatus?: boolean } = {},
 ) {
   const { method } = testCase;
   const backend = backendFor(method, 'auto');
@@ -64,7 +64,7 @@ export function connect(
     key: keyOf(user ?? 'default', method),
     identityKeys: keyring.identityKey ? [keyring.identityKey] : [],
   };
-  const sealer = client.sealRequest(keys, target);
+  const sealer = client.sealRequest(keys, target, { wantsStatus });
   const opener = server.openRequest(keyring, '192.0.2.1');
   return {
     server,
@@ -73,7 +73,7 @@ export function connect(
     openResponse: () => client.openResponse(keys, sealer.salt),
     respond: () => {
       const key = keyOf(user ?? 'default', method);
-      return server.sealResponse({ target, user: { name: user ?? 'default', key }, salt: sealer.salt });
+      return server.sealResponse({ target, wantsStatus, user: { name: user ?? 'default', key }, salt: sealer.salt });
     },
   };
 }

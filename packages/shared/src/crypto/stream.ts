@@ -1,4 +1,5 @@
 import type { Target } from '../wire/address.ts';
+import type { RequestAddress } from '../wire/request-address.ts';
 import type { AeadBackend } from './aead.ts';
 import type { ClientKeys } from './key-derivation.ts';
 import type { Method } from './methods.ts';
@@ -48,8 +49,7 @@ export interface User {
 }
 
 /** What a client's first bytes said, once they were authenticated. */
-export interface Request {
-  readonly target: Target;
+export interface Request extends RequestAddress {
   readonly user: User;
   /** The client's salt, which a SIP022 response repeats. */
   readonly salt: Uint8Array;
@@ -73,7 +73,8 @@ export interface RequestSealer extends StreamSealer {
 
 /** One generation of the protocol, as a client speaks it. */
 export interface ClientStreams {
-  sealRequest(keys: ClientKeys, target: Target): RequestSealer;
+  /** @param options.wantsStatus asks for a connect status: only servers that are known to be podsocks understand that. */
+  sealRequest(keys: ClientKeys, target: Target, options?: { readonly wantsStatus: boolean }): RequestSealer;
   /** @param requestSalt what {@link RequestSealer.salt} says. */
   openResponse(keys: ClientKeys, requestSalt: Uint8Array): StreamOpener;
 }

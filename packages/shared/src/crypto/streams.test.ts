@@ -47,6 +47,18 @@ describe.each(METHOD_CASES)('$name', testCase => {
     expect(feed(openResponse(), splits(answer, [...answer.keys()]))).toEqual(Buffer.from(payload(5)));
   });
 
+  it('asks for a connect status, whatever the split, with and without payload', () => {
+    for (const length of [0, 100]) {
+      const plain = connect(testCase, TARGET);
+      const asking = connect(testCase, TARGET, { wantsStatus: true });
+      const sealed = sealAll(asking.sealer, [payload(length)]);
+      expect(feed(asking.opener, splits(sealed, [...sealed.keys()]))).toEqual(Buffer.from(payload(length)));
+      expect(asking.opener.accepted?.request).toMatchObject({ target: TARGET, wantsStatus: true });
+      feed(plain.opener, [sealAll(plain.sealer, [payload(length)])]);
+      expect(plain.opener.accepted?.request).toMatchObject({ target: TARGET, wantsStatus: false });
+    }
+  });
+
   it('writes never more than it said', () => {
     const { sealer, respond } = connect(testCase, TARGET);
     const most = testCase.slow ? 20_000 : 200_000;

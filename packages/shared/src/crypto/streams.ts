@@ -3,16 +3,20 @@ import { Sip022RequestOpener, Sip022RequestSealer } from './sip022-request.ts';
 import { openSip022Response, Sip022ResponseSealer } from './sip022-response.ts';
 import type { ClientStreams, ServerStreams, StreamServices } from './stream.ts';
 
+const PLAIN = { wantsStatus: false } as const;
+
 /** The protocol generation of `services.method`, as a client speaks it. */
 export function clientStreams(services: StreamServices): ClientStreams {
   if (services.method.generation === 'sip004') {
     return {
-      sealRequest: (keys, target) => new Sip004RequestSealer(services, keys.key, target),
+      sealRequest: (keys, target, { wantsStatus } = PLAIN) =>
+        new Sip004RequestSealer(services, keys.key, { target, wantsStatus }),
       openResponse: keys => openSip004Response(services, keys.key),
     };
   }
   return {
-    sealRequest: (keys, target) => new Sip022RequestSealer(services, keys, target),
+    sealRequest: (keys, target, { wantsStatus } = PLAIN) =>
+      new Sip022RequestSealer(services, keys, { target, wantsStatus }),
     openResponse: (keys, requestSalt) => openSip022Response(services, keys.key, requestSalt),
   };
 }

@@ -93,6 +93,16 @@ export class AssociationTable<K, A> {
     return entry?.association;
   }
 
+  /**
+   * Makes room among those of one user, as where there is none for all.
+   *
+   * @returns whether there was one to be ended.
+   */
+  makeRoomOf(user: unknown): boolean {
+    const group = this.#groups.get(user);
+    return group !== undefined && this.#removeOldest(group);
+  }
+
   /** How many were used within the last `ms`. */
   usedWithin(ms: number): number {
     const since = this.#options.now() - ms;
@@ -126,10 +136,15 @@ export class AssociationTable<K, A> {
     if (sizeOf(newcomer) * this.#groups.size < this.#options.max) {
       for (const other of this.#groups.values()) if (sizeOf(other) > sizeOf(group)) group = other;
     }
+    this.#removeOldest(group);
+  }
+
+  #removeOldest(group: Group<K, A>): boolean {
     // A quarter is theirs in any case: what is only beginning must live until its answer has come.
     const generation = group.fresh.size * 4 >= sizeOf(group) ? group.fresh : group.proven;
     const [oldest] = generation.values();
     if (oldest !== undefined) this.#remove(oldest, 'room');
+    return oldest !== undefined;
   }
 
   #removeIdle(): void {

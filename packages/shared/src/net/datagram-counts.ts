@@ -12,6 +12,8 @@ export const DROP_REASONS = {
   full: 'the associations are all in use',
   descriptors: 'no socket could be opened for it',
   denied: 'its target is not allowed',
+  expired: 'its user has expired',
+  limit: 'its user has no more of it: connections, or bandwidth',
   name: 'the name of its target was not found',
   busy: 'too many names are being looked up',
   congested: 'more is waiting than can be sent',

@@ -14,6 +14,8 @@ export interface DialOptions {
   readonly noDelay: boolean;
   /** Who knows names; default: the system. */
   readonly lookup?: LookupFunction;
+  /** Is told of each address of a name that could not be connected to, or not in time. */
+  readonly attemptFailed?: (address: string) => void;
   /** The local address to leave from; it also decides the family. */
   readonly localAddress?: string | undefined;
 }
@@ -53,6 +55,10 @@ export function dial(options: DialOptions): Promise<Connection> {
       family: localAddress === undefined ? undefined : localAddress.includes(':') ? 6 : 4,
     } as TcpNetConnectOpts);
     const { socket } = connection;
+    const { attemptFailed } = options;
+    if (attemptFailed !== undefined) {
+      for (const event of ['connectionAttemptFailed', 'connectionAttemptTimeout']) socket.on(event, attemptFailed);
+    }
     let isFound = isIP(host) !== 0;
     socket.once('lookup', () => {
       isFound = true;

@@ -65,7 +65,7 @@ it('makes room for the next by closing the oldest stranger, and nobody that it h
   await expect
     .poll(() => accepted.map(({ socket }) => socket.destroyed))
     .toEqual([false, true, true, true, false, false]);
-  expect(own.size).toBe(3);
+  expect([own.size, own.strangers, own.turnedAway]).toEqual([3, 2, 0]);
   for (const socket of sockets) socket.destroy();
 });
 
@@ -79,5 +79,24 @@ it('takes nobody in when all are admitted and the cap is reached', async () => {
   const [error] = await once(second, 'error');
   expect(error).toMatchObject({ code: 'ECONNRESET' });
   expect(accepted).toHaveLength(1);
+  expect([own.strangers, own.turnedAway]).toEqual([0, 1]);
   first.destroy();
+});
+
+it('lets those in whose request is on its way when a drain begins, and waits for no other stranger', async () => {
+  const { listener: own, accepted } = listener({ drainTimeout: 20_000 });
+  await own.listen();
+  const sockets = [connect({ ...own.addresses[0]! }), connect({ ...own.addresses[0]! })];
+  for (const socket of sockets) socket.on('error', () => {});
+  await expect.poll(() => accepted.length).toBe(2);
+  let isDrained = false;
+  const drained = own.drain().then(() => {
+    isDrained = true;
+  });
+  own.admit(accepted[0]!);
+  await once(accepted[1]!.socket, 'close');
+  expect([isDrained, accepted[0]!.socket.destroyed]).toEqual([false, false]);
+  accepted[0]!.close();
+  await drained;
+  for (const socket of sockets) socket.destroy();
 });

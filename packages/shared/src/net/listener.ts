@@ -35,6 +35,8 @@ export class Listener implements Running {
   readonly #timer: NodeJS.Timeout;
   readonly #atCap: (clientAddress: string) => void;
   #stopped = false;
+  #isClosedToStrangers = false;
+  #turnedAway = 0;
   #onEmpty: (() => void) | undefined;
 
   constructor(options: ListenerOptions) {
@@ -73,6 +75,7 @@ export class Listener implements Running {
     const clientAddress = socket.remoteAddress ?? 'unknown';
     const connection = Connection.adopt(socket);
     if (this.#stopped || (this.size >= this.#options.maxConnections && !this.#makeRoom(clientAddress))) {
+      this.#turnedAway++;
       connection.reset();
       return;
     }
@@ -89,6 +92,16 @@ export class Listener implements Running {
     return this.#strangers.size + this.#admitted.size;
   }
 
+  /** How many have not been admitted. */
+  get strangers(): number {
+    return this.#strangers.size;
+  }
+
+  /** How many were reset as they came: at the cap without a stranger to make room, or after the end. */
+  get turnedAway(): number {
+    return this.#turnedAway;
+  }
+
   /** The connection has shown that it belongs here: no deadline any more, and nobody takes its place. */
   admit(connection: Connection): void {
     if (this.#strangers.delete(connection)) this.#admitted.add(connection);
@@ -97,19 +110,24 @@ export class Listener implements Running {
   /** The connection has lost its standing and gets a new stranger's deadline. */
   expel(connection: Connection): void {
     if (!this.#admitted.delete(connection)) return; // closed already
-    if (this.#stopped) connection.close();
+    if (this.#isClosedToStrangers) connection.close();
     else this.#strangers.set(connection, performance.now());
   }
 
-  /** Stops accepting, closes strangers, and waits for the others, but at most `drainTimeout`. */
+  /**
+   * Stops accepting and waits for those that are there, but at most `drainTimeout`; for strangers, whose requests may be on
+   * their way, {@link STRANGERS_GRACE_MS}.
+   */
   async drain(): Promise<void> {
     this.#stop();
-    for (const connection of this.#strangers.keys()) connection.close();
-    if (this.#admitted.size > 0) {
+    if (this.size > 0) {
+      const { drainTimeout } = this.#options;
       await new Promise<void>(resolve => {
-        const timer = setTimeout(resolve, this.#options.drainTimeout);
+        const deadline = setTimeout(resolve, drainTimeout);
+        const grace = setTimeout(() => this.#closeStrangers(), Math.min(STRANGERS_GRACE_MS, drainTimeout));
         this.#onEmpty = () => {
-          clearTimeout(timer);
+          clearTimeout(deadline);
+          clearTimeout(grace);
           resolve();
         };
       });
@@ -120,7 +138,7 @@ export class Listener implements Running {
   /** Ends everything now. */
   async close(): Promise<void> {
     this.#stop();
-    for (const connection of this.#strangers.keys()) connection.close();
+    this.#closeStrangers();
     for (const connection of this.#admitted) connection.reset();
     this.#onEmpty?.();
   }
@@ -129,6 +147,11 @@ export class Listener implements Running {
     this.#stopped = true;
     clearInterval(this.#timer);
     this.#acceptor.stop();
+  }
+
+  #closeStrangers(): void {
+    this.#isClosedToStrangers = true;
+    for (const connection of this.#strangers.keys()) connection.close();
   }
 
   #makeRoom(clientAddress: string): boolean {
@@ -150,3 +173,6 @@ export class Listener implements Running {
 }
 
 const LOG_INTERVAL_MS = 10_000;
+
+/** A few round trips: who has connected before the end began has a request on its way. */
+const STRANGERS_GRACE_MS = 2_000;

@@ -76,6 +76,24 @@ export interface FirstBytes {
   readonly plaintextLength: number;
 }
 
+/** Holds back what would go too fast. It may be that of several relays. */
+export interface Throttle {
+  /**
+   * Counts plaintext that has gone through.
+   *
+   * @returns whether more may follow; if not, the caller has to {@link wait}.
+   */
+  pass(bytes: number): boolean;
+  /** Calls {@link Throttled.proceed} once, when more may follow. */
+  wait(throttled: Throttled): void;
+  /** It does not wait any more, if it did. */
+  leave(throttled: Throttled): void;
+}
+
+export interface Throttled {
+  proceed(): void;
+}
+
 export interface RelayOptions {
   /** Who asked for the relay; it sends `up`. */
   readonly client: Connection;
@@ -88,8 +106,10 @@ export interface RelayOptions {
   readonly clock: IdleClock;
   /** Is added to as bytes go through; default: one of the relay's own. */
   readonly traffic?: Traffic;
-  /** Milliseconds without a byte after which both ends are closed. */
+  /** Milliseconds without a byte after which both ends are closed; what is held back is not idle. */
   readonly idleTimeout: number;
+  /** For both directions; without it they go as fast as they can. */
+  readonly throttle?: Throttle | undefined;
   /**
    * Takes over the client when what it sent was refused, instead of a reset that would tell when that was. The target
    * is reset in any case.
@@ -102,7 +122,7 @@ export interface RelayEnd {
   /** Bytes of plaintext to the target, and to the client. */
   readonly bytesUp: number;
   readonly bytesDown: number;
-  /** Who ended or failed first; undefined when it was us. */
+  /** Who failed, else who ended first; undefined when it was us. */
   readonly endedBy: 'client' | 'target' | undefined;
   /** Undefined when both ends closed in order. */
   readonly error: Error | undefined;
@@ -141,13 +161,14 @@ class Relay implements Idling {
     this.idleLimit = options.idleTimeout;
     const { client, target, up, down, first, clock, traffic = { bytesUp: 0, bytesDown: 0 } } = options;
     this.#traffic = traffic;
-    this.#up = new Flow(this, client, target, up, traffic, 'bytesUp');
-    this.#down = new Flow(this, target, client, down, traffic, 'bytesDown');
+    const { throttle } = options;
+    this.#up = new Flow(this, client, target, up, traffic, 'bytesUp', throttle);
+    this.#down = new Flow(this, target, client, down, traffic, 'bytesDown', throttle);
     clock.add(this);
     client.socket.on('error', this.#onClientError).on('close', this.#onClientClose);
     target.socket.on('error', this.#onTargetError).on('close', this.#onTargetClose);
-    if (first === undefined || this.#up.send(first.buffer, first.length, first.plaintextLength)) client.socket.resume();
-    target.socket.resume();
+    this.#up.begin(first);
+    this.#down.begin(undefined);
     // What happened while the other side was being dialled.
     if (client.socket.readableEnded) this.#up.onSocketEnd();
     if (client.socket.closed) this.#onClientClose();
@@ -162,7 +183,8 @@ class Relay implements Idling {
   }
 
   expire(): void {
-    this.#fail(new PodsocksError('ERR_TIMEOUT', `no byte for ${this.idleFor / 1000} s`));
+    if (this.#up.isHeld || this.#down.isHeld) this.active = true;
+    else this.#fail(new PodsocksError('ERR_TIMEOUT', `no byte for ${this.idleFor / 1000} s`));
   }
 
   /** A transform refused what `source` sent. */
@@ -185,12 +207,12 @@ class Relay implements Idling {
   }
 
   readonly #onClientError = (error: Error): void => {
-    this.#endedBy ??= this.#error === undefined ? 'client' : undefined;
+    if (this.#error === undefined) this.#endedBy = 'client';
     this.#fail(error);
   };
 
   readonly #onTargetError = (error: Error): void => {
-    this.#endedBy ??= this.#error === undefined ? 'target' : undefined;
+    if (this.#error === undefined) this.#endedBy = 'target';
     this.#fail(error);
   };
 
@@ -209,16 +231,15 @@ class Relay implements Idling {
   #closed(): void {
     if (this.#clientOpen || this.#targetOpen) {
       // In order, a socket closes after both directions have ended; what is left then is the other's last writes.
-      if (!this.#up.ended || !this.#down.ended)
+      if (!this.#up.isEnding || !this.#down.isEnding)
         this.#fail(this.#error ?? new PodsocksError('ERR_CLOSED', 'a connection was closed'));
       return;
     }
     if (this.#done) return; // 'close' also comes for what was found closed at the beginning
     this.#done = true;
-    const { clock, up, down } = this.#options;
-    clock.remove(this);
-    up.close();
-    down.close();
+    this.#options.clock.remove(this);
+    this.#up.close();
+    this.#down.close();
     this.#resolve({
       bytesUp: this.#traffic.bytesUp,
       bytesDown: this.#traffic.bytesDown,
@@ -229,17 +250,24 @@ class Relay implements Idling {
 }
 
 /** One direction of a relay. */
-class Flow {
+class Flow implements Throttled {
   readonly source: Connection;
   ended = false;
+  /** Whether it waits for its throttle; meanwhile the source is not read. */
+  isHeld = false;
   readonly #relay: Relay;
   readonly #sink: Connection;
   readonly #transform: Transform;
   readonly #traffic: Traffic;
   readonly #direction: keyof Traffic;
+  readonly #throttle: Throttle | undefined;
+  /** What is to go first, while it is held. */
+  #first: FirstBytes | undefined;
   /** The buffer that the sink's kernel has not taken yet: at most one, and meanwhile the source is not read. */
   #inFlight: Uint8Array | undefined;
   #refused = false;
+  /** Whether the source has; this may still have something to send. */
+  #hasEnded = false;
 
   constructor(
     relay: Relay,
@@ -248,6 +276,7 @@ class Flow {
     transform: Transform,
     traffic: Traffic,
     direction: keyof Traffic,
+    throttle: Throttle | undefined,
   ) {
     this.#relay = relay;
     this.source = source;
@@ -255,8 +284,43 @@ class Flow {
     this.#transform = transform;
     this.#traffic = traffic;
     this.#direction = direction;
+    this.#throttle = throttle;
     source.receive = this.#receive;
     source.socket.on('end', this.onSocketEnd);
+  }
+
+  /** Whether nothing more is to come from the source. */
+  get isEnding(): boolean {
+    return this.ended || (this.#hasEnded && this.#first !== undefined);
+  }
+
+  /** Sends what was opened already, and begins to read. */
+  begin(first: FirstBytes | undefined): void {
+    this.#first = first;
+    // Otherwise whoever connects anew for each few bytes would not be held back at all.
+    if (this.#throttle !== undefined && !this.#throttle.pass(0)) {
+      this.source.socket.pause();
+      this.#hold(this.#throttle);
+    } else this.#goOn();
+  }
+
+  proceed(): void {
+    this.isHeld = false;
+    this.#relay.active = true;
+    this.#goOn();
+  }
+
+  #hold(throttle: Throttle): void {
+    this.isHeld = true;
+    throttle.wait(this);
+  }
+
+  #goOn(): void {
+    const first = this.#first;
+    this.#first = undefined;
+    const mayRead = first === undefined || this.send(first.buffer, first.length, first.plaintextLength);
+    if (first !== undefined && this.#hasEnded) this.#onEnd();
+    if (mayRead && this.#inFlight === undefined && !this.ended) this.source.socket.resume();
   }
 
   readonly #receive = (input: Uint8Array, length: number): boolean => {
@@ -276,14 +340,15 @@ class Flow {
     return true;
   };
 
-  /** Writes `buffer[0, length)` and gives the buffer back when the kernel has it. Returns whether that is so already. */
+  /** Writes `buffer[0, length)` and gives the buffer back when the kernel has it. Returns whether more may be read. */
   send(buffer: Uint8Array, length: number, plaintextLength: number): boolean {
     const { socket } = this.#sink;
     this.#traffic[this.#direction] += plaintextLength;
     socket.write(length === buffer.length ? buffer : buffer.subarray(0, length), this.#onWritten);
+    if (this.#throttle !== undefined && !this.#throttle.pass(plaintextLength)) this.#hold(this.#throttle);
     if (socket.writableLength === 0) {
       buffers.give(buffer);
-      return true;
+      return !this.isHeld;
     }
     this.#inFlight = buffer;
     return false;
@@ -297,7 +362,7 @@ class Flow {
     buffers.give(this.#inFlight);
     this.#inFlight = undefined;
     this.#relay.active = true;
-    this.source.socket.resume();
+    if (!this.isHeld) this.source.socket.resume();
   };
 
   readonly onSocketEnd = (): void => this.source.confirmEnd(this.#onEnd);
@@ -310,6 +375,8 @@ class Flow {
 
   readonly #onEnd = (): void => {
     if (this.#refused || this.ended) return;
+    this.#hasEnded = true;
+    if (this.#first !== undefined) return; // goes first
     try {
       this.#transform.end();
     } catch (error) {
@@ -320,6 +387,13 @@ class Flow {
     this.#relay.halfClosed(this);
     this.#sink.socket.end();
   };
+
+  close(): void {
+    this.#throttle?.leave(this);
+    if (this.#first !== undefined) buffers.give(this.#first.buffer);
+    this.#first = undefined;
+    this.#transform.close();
+  }
 
   #refuse(error: Error): void {
     this.#refused = true;

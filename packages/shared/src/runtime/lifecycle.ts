@@ -5,7 +5,7 @@ import { createLogger, type LogFormat, type Logger, type LogLevel } from './log.
 
 /** The outside of a program: the process, or a test's stand-ins. */
 export interface Surroundings {
-  readonly stdout: { write(text: string): unknown };
+  readonly stdout: { write(text: string): unknown; readonly isTTY?: boolean };
   readonly stderr: { write(text: string): unknown; readonly isTTY?: boolean };
   /** Default: stderr. */
   readonly logTo?: DestinationStream;

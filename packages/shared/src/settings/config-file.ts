@@ -27,17 +27,33 @@ export function readConfigFile<F extends Fields>(
   foreign: ForeignFields,
   warn: Warn,
 ): FileLayer<F> {
-  const json = readJsonFile(path);
   const known: ForeignFields = {
     noEffect: { ...NO_EFFECT, ...foreign.noEffect },
     refused: { ...REFUSED, ...foreign.refused },
   };
+  return readFields(readJsonFile(path), path, fields, known, warn);
+}
+
+/**
+ * What a JSON object says, as {@link readConfigFile} has it of a file.
+ *
+ * @param foreign all fields of others that are known.
+ * @param path where the object is from.
+ * @throws PodsocksError ERR_CONFIG.
+ */
+export function readFields<F extends Fields>(
+  json: object,
+  path: string,
+  fields: F,
+  foreign: ForeignFields,
+  warn: Warn,
+): FileLayer<F> {
   const warned = new Set<string>();
   const ignore = (field: string, reason: string) => {
     if (!warned.has(field)) warn(`${path}: ${field}: has no effect here, ${reason}; remove it`);
     warned.add(field);
   };
-  const own = ownFields(json, fields, known, `${path}: `, ignore);
+  const own = ownFields(json, fields, foreign, `${path}: `, ignore);
   const result = z.object(fields).partial().safeParse(own);
   if (!result.success) {
     const [first, ...others] = result.error.issues;

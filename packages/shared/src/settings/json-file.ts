@@ -10,12 +10,22 @@ import { PodsocksError } from '../runtime/errors.ts';
 export function readJsonFile(path: string): object {
   let text: string;
   try {
-    // Editors on Windows begin UTF-8 with a byte order mark, which JSON.parse does not take.
-    text = readFileSync(path, 'utf8').replace(/^\uFEFF/, '');
+    text = readFileSync(path, 'utf8');
   } catch (error) {
     const reason = (error as NodeJS.ErrnoException).code;
     throw new PodsocksError('ERR_CONFIG', `cannot read the configuration file ${path} (${reason}); check the path`);
   }
+  return parseJsonObject(text, path);
+}
+
+/**
+ * The one JSON object that a file holds, of which `given` is the text.
+ *
+ * @throws PodsocksError ERR_CONFIG, as {@link readJsonFile}.
+ */
+export function parseJsonObject(given: string, path: string): object {
+  // Editors on Windows begin UTF-8 with a byte order mark, which JSON.parse does not take.
+  const text = given.replace(/^\uFEFF/, '');
   let json: unknown;
   try {
     json = JSON.parse(text);

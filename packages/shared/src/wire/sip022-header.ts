@@ -1,5 +1,5 @@
 import { PodsocksError } from '../runtime/errors.ts';
-import { decodeAddress, encodeAddress, type Target } from './address.ts';
+import { decodeRequestAddress, encodeRequestAddress, type RequestAddress } from './request-address.ts';
 
 /** The plaintext headers of SIP022 on TCP. */
 
@@ -48,8 +48,8 @@ export function decodeRequestFixed(input: Uint8Array, unixTime: number): number 
 const PADDING_LENGTH_BYTES = 2;
 
 /** Writes what stands before the first payload; padding is whatever `out` held. Returns the bytes written. */
-export function encodeRequestVariable(out: Uint8Array, target: Target, paddingLength: number): number {
-  const addressLength = encodeAddress(out, 0, target);
+export function encodeRequestVariable(out: Uint8Array, address: RequestAddress, paddingLength: number): number {
+  const addressLength = encodeRequestAddress(out, 0, address);
   writeU16(out, addressLength, paddingLength);
   return addressLength + PADDING_LENGTH_BYTES + paddingLength;
 }
@@ -57,11 +57,11 @@ export function encodeRequestVariable(out: Uint8Array, target: Target, paddingLe
 /**
  * Reads `input[0, length)`.
  *
- * @returns the target, and where in `input` the first payload begins.
+ * @returns the address, and where in `input` the first payload begins.
  * @throws PodsocksError ERR_ADDRESS or ERR_HEADER.
  */
-export function decodeRequestVariable(input: Uint8Array, length: number): { target: Target; payloadAt: number } {
-  const address = decodeAddress(input, 0, length);
+export function decodeRequestVariable(input: Uint8Array, length: number): RequestAddress & { payloadAt: number } {
+  const address = decodeRequestAddress(input, 0, length);
   if (address === undefined || address.length + PADDING_LENGTH_BYTES > length) {
     throw new PodsocksError('ERR_HEADER', 'the request header ends inside its address');
   }
@@ -72,7 +72,7 @@ export function decodeRequestVariable(input: Uint8Array, length: number): { targ
     // SIP022 section 3.1.3: a first flight of telling length, as such a client sends, is not to be served.
     throw new PodsocksError('ERR_HEADER', 'the request has neither payload nor padding');
   }
-  return { target: address.target, payloadAt };
+  return { target: address.target, wantsStatus: address.wantsStatus, payloadAt };
 }
 
 /*

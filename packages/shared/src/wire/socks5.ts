@@ -174,7 +174,7 @@ export function decodeRequest(
  */
 
 /** What a reply says when no address is known, or none is the client's business. */
-const UNBOUND: Target = { type: 'ipv4', host: '0.0.0.0', port: 0 };
+export const UNBOUND: Target = { type: 'ipv4', host: '0.0.0.0', port: 0 };
 
 /**
  * The server's answer to a request. After anything but `succeeded` it must close.

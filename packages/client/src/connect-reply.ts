@@ -1,0 +1,90 @@
+import type { RequestSealer, StreamOpener } from '@podsocks/shared/crypto/stream';
+import type { Connection } from '@podsocks/shared/net/connection';
+import type { FirstBytes } from '@podsocks/shared/net/relay';
+import type { Traffic } from '@podsocks/shared/net/traffic';
+import { PodsocksError } from '@podsocks/shared/runtime/errors';
+import type { ConnectReply, ConnectStatus } from '@podsocks/shared/wire/connect-status';
+import { encodeReply, Reply } from '@podsocks/shared/wire/socks5';
+import { requestStatus } from './connect-status.ts';
+import { firstFlight, sealFirst } from './first-flight.ts';
+import type { SocksRequest } from './socks-accept.ts';
+import { socksReply } from './socks-handshake.ts';
+
+/** When SOCKS clients get the reply to CONNECT: once the target was reached, where the server tells, or always at once. */
+export const CONNECT_REPLIES = ['auto', 'early'] as const;
+
+export type ConnectReplySetting = (typeof CONNECT_REPLIES)[number];
+
+/** A request whose server has been reached, on its way there. */
+export interface Opened {
+  readonly client: Connection;
+  readonly tunnel: Connection;
+  readonly request: SocksRequest;
+  readonly sealer: RequestSealer;
+  readonly opener: StreamOpener;
+}
+
+/** What is to be relayed after the reply. */
+export interface Begun {
+  /** For the server. */
+  readonly first: FirstBytes | undefined;
+  /** What went through already. */
+  readonly traffic: Traffic;
+}
+
+/** What the reply is where there will be nothing to relay. */
+export interface Refused {
+  readonly reply: ConnectReply;
+  /** In words, for the log; undefined where the client has gone. */
+  readonly reason: string | undefined;
+  /** Set where the server has not said what it should have. */
+  readonly error?: Error;
+}
+
+/**
+ * Says "succeeded" at once, as all clients of Shadowsocks do: the protocol has no answer to a request. So what the program says
+ * first leaves together with the request.
+ */
+export async function replyEarly({ client, request, sealer }: Opened): Promise<Begun> {
+  client.socket.write(socksReply(request.version, 'succeeded'));
+  return { first: await firstFlight(client, sealer, request.rest), traffic: { bytesUp: 0, bytesDown: 0 } };
+}
+
+/**
+ * Says what the server says, once it does. The reply of a refusal is left to the caller.
+ *
+ * @param timeout milliseconds that the server has.
+ */
+export async function replyTruly(opened: Opened, timeout: number): Promise<Begun | Refused> {
+  const { client, request, sealer } = opened;
+  const outcome = await requestStatus({ ...opened, rest: request.rest, timeout });
+  if (outcome.kind === 'gone') return { reply: 'generalFailure', reason: undefined };
+  if (outcome.kind === 'failed') {
+    const { error } = outcome;
+    const isLate = error instanceof PodsocksError && error.code === 'ERR_TIMEOUT';
+    return { reply: isLate ? 'ttlExpired' : 'generalFailure', reason: error.message, error };
+  }
+  const { status, answer, payload } = outcome;
+  if (status.reply !== 'succeeded') return { reply: status.reply, reason: REASONS[status.reply] };
+  client.socket.write(succeeded(request.version, status));
+  if (answer.length > 0) client.socket.write(answer);
+  return {
+    first: payload.length > 0 ? sealFirst(sealer, payload, payload.length) : undefined,
+    traffic: { bytesUp: 0, bytesDown: answer.length },
+  };
+}
+
+function succeeded(version: 4 | 5, { bound }: ConnectStatus): Uint8Array {
+  return version === 5 ? encodeReply(Reply.succeeded, bound) : socksReply(4, 'succeeded');
+}
+
+const REASONS: Record<Exclude<ConnectReply, 'succeeded'>, string> = {
+  generalFailure: 'the server could not connect; its log says why',
+  notAllowed: "not allowed by the server's policy",
+  networkUnreachable: 'network unreachable',
+  hostUnreachable: 'no such name, or host unreachable',
+  connectionRefused: 'connection refused',
+  ttlExpired: 'the target does not answer',
+  commandNotSupported: 'the server does not support it',
+  addressTypeNotSupported: 'the server does not support this type of address',
+};

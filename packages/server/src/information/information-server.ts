@@ -1,0 +1,106 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Connection } from '@podsocks/shared/net/connection';
+import { StreamDuplex, type StreamDuplexOptions } from '@podsocks/shared/net/stream-duplex';
+import type { Logger } from '@podsocks/shared/runtime/log';
+import { INFORMATION_HOST } from '@podsocks/shared/wire/information';
+import { asAnswer, InformationError, type InformationRequest, type InformationSources } from './answer.ts';
+import { info } from './info.ts';
+import { policy } from './policy.ts';
+import { resolve } from './resolve.ts';
+
+/** A name has 253 bytes, and libraries send some headers of their own. */
+const MAX_HEADER_BYTES = 8 * 1024;
+
+/** A client that has more to ask connects again; and so the cap of connections is one of requests. */
+const REQUESTS_PER_CONNECTION = 100;
+
+type Handler = (request: InformationRequest, sources: InformationSources) => unknown;
+
+const PATHS: Readonly<Record<string, Handler>> = { '/v1/info': info, '/v1/resolve': resolve, '/v1/policy': policy };
+
+/**
+ * The information host: HTTP/1.1 in streams that were asked for {@link INFORMATION_HOST}. Node's own server parses it, and does
+ * not listen anywhere.
+ *
+ * There is no time-out here: who serves a stream bounds how long its connection lasts.
+ */
+export class InformationServer {
+  readonly #sources: InformationSources;
+  readonly #log: Logger;
+  readonly #http: Server;
+  readonly #users = new WeakMap<object, string>();
+
+  constructor(sources: InformationSources, log: Logger) {
+    this.#sources = sources;
+    this.#log = log;
+    this.#http = createServer({ maxHeaderSize: MAX_HEADER_BYTES, keepAliveTimeout: 0 }, (request, response) => {
+      void this.#answer(request, response);
+    });
+    this.#http.maxRequestsPerSocket = REQUESTS_PER_CONNECTION;
+    this.#http.on('clientError', (_error, stream) => {
+      if (stream.writable) stream.end(BAD_REQUEST);
+      else stream.destroy();
+    });
+  }
+
+  /**
+   * Answers what comes in one stream. The connection is the caller's afterwards.
+   *
+   * @returns why it ended, undefined where that was in order.
+   */
+  serve(options: StreamDuplexOptions & { readonly connection: Connection }, user: string): Promise<Error | undefined> {
+    const stream = new StreamDuplex(options);
+    this.#users.set(stream, user);
+    return new Promise(resolve => {
+      stream.once('close', () => resolve(stream.errored ?? undefined));
+      stream.on('error', () => {}); // 'close' follows
+      this.#http.emit('connection', stream);
+    });
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    // A body would be read to its end, whatever its length, before the next request.
+    const hasBody = request.headers['content-length'] !== undefined || 'transfer-encoding' in request.headers;
+    if (hasBody) response.setHeader('Connection', 'close');
+    try {
+      send(response, 200, await this.#answerTo(request));
+    } catch (thrown) {
+      const error = asAnswer(thrown);
+      if (error instanceof InformationError) {
+        if (error.status === 405) response.setHeader('Allow', 'GET');
+        send(response, error.status, { error: { code: error.code, message: error.message } });
+        return;
+      }
+      this.#log.error({ err: thrown }, 'a request to the information host failed');
+      send(response, 500, { error: { code: 'internal', message: 'this should not happen; see the log of ss-server' } });
+    }
+  }
+
+  #answerTo({ method, url = '/', socket }: IncomingMessage): unknown {
+    // A proxy's client may ask by the whole URL.
+    const asked = URL.canParse(url, BASE) ? new URL(url, BASE) : undefined;
+    const handler = asked && Object.hasOwn(PATHS, asked.pathname) ? PATHS[asked.pathname] : undefined;
+    if (asked === undefined || handler === undefined) {
+      throw new InformationError(404, 'no-such-path', `there is no such path; try ${Object.keys(PATHS).join(', ')}`);
+    }
+    if (method !== 'GET') throw new InformationError(405, 'method-not-allowed', `${asked.pathname} takes GET only`);
+    return handler({ user: this.#users.get(socket)!, parameters: asked.searchParams }, this.#sources);
+  }
+}
+
+const BASE = `http://${INFORMATION_HOST.host}`;
+
+const HEADERS = { 'Content-Type': 'application/json; charset=utf-8', 'Cache-Control': 'no-store' } as const;
+
+function send(response: ServerResponse, status: number, answer: unknown): void {
+  const body = `${JSON.stringify(answer)}\n`;
+  response.writeHead(status, { ...HEADERS, 'Content-Length': Buffer.byteLength(body) }).end(body);
+}
+
+/** What cannot be parsed has no response object. */
+const BAD_REQUEST = (() => {
+  const body = `${JSON.stringify({ error: { code: 'bad-request', message: 'this is no HTTP/1.1, or too long' } })}\n`;
+  const headers = { ...HEADERS, 'Content-Length': Buffer.byteLength(body), Connection: 'close' };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `HTTP/1.1 400 Bad Request\r\n${lines.join('')}\r\n${body}`;
+})();

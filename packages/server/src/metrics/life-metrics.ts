@@ -1,0 +1,32 @@
+import type { Registry } from 'prom-client';
+import { counter, gauge } from './families.ts';
+
+/** What a server tells of its users, of which some may come and go. */
+export interface UserFacts {
+  /** Without the one whose key is the server's. */
+  readonly userCount: number;
+  /** How often the users were changed to what cannot be used. */
+  readonly reloadFailures: number;
+}
+
+export interface Life {
+  readonly isDraining: () => boolean;
+  readonly userCount: () => number;
+  readonly reloadFailures: () => number;
+}
+
+/** What there is once however many workers there are: for the registry of the process that has the admin listener. */
+export function registerLife(registry: Registry, { isDraining, userCount, reloadFailures }: Life): void {
+  gauge(registry, { name: 'podsocks_draining', help: '1 while it lets connections finish, before it ends.' }, () => [
+    { value: isDraining() ? 1 : 0 },
+  ]);
+  gauge(registry, { name: 'podsocks_users', help: 'Users who have a key.' }, () => [{ value: userCount() }]);
+  counter(
+    registry,
+    {
+      name: 'podsocks_user_reload_failures_total',
+      help: 'How often the users were changed to what cannot be used, so that the former ones stayed.',
+    },
+    () => [{ value: reloadFailures() }],
+  );
+}
