@@ -30,7 +30,8 @@ const INVOCATIONS: Readonly<
   podsocks: (end, { method, password, serverPort, socksPort, udp }) => ({
     args: [
       ...['-s', LOOPBACK, '-p', `${serverPort}`, '-m', method, '--log-level', 'warn'],
-      ...(end === 'client' ? ['-l', `${socksPort}`] : ['--allow', '127.0.0.0/8']),
+      // As all others reply: before the target was dialled.
+      ...(end === 'client' ? ['-l', `${socksPort}`, '--connect-reply', 'early'] : ['--allow', '127.0.0.0/8']),
       ...(udp ? ['-u'] : []),
     ],
     env: { SS_PASSWORD: password },

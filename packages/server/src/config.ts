@@ -161,6 +161,7 @@ const FOREIGN: ForeignFields = {
   refused: {
     servers: 'there is one port; use "server" and "server_port", and "users" for several passwords',
     socks_users: 'they belong to ss-local; remove it',
+    connect_reply: 'it belongs to ss-local; put it into its file',
   },
 };
 

@@ -17,14 +17,14 @@ export interface StreamDuplexOptions {
  * A connection of Shadowsocks, either end, as one of Node's streams, for protocols that a library speaks. Every byte is copied,
  * so it is for little traffic: what is relayed goes by relay.ts.
  *
- * Closing it forgets the keys. The connection stays open, and is the caller's to end.
+ * The connection does not read when it is given, and has not met its end. Closing this forgets the keys; the connection stays
+ * open, and is the caller's to end.
  */
 export class StreamDuplex extends Duplex {
   readonly #connection: Connection;
   readonly #opener: StreamOpener;
   readonly #sealer: StreamSealer;
   #first: FirstBytes | undefined;
-  #ending = false;
 
   constructor({ connection, opener, sealer, first }: StreamDuplexOptions) {
     super({ allowHalfOpen: true });
@@ -45,7 +45,6 @@ export class StreamDuplex extends Duplex {
       buffers.give(first.buffer);
       this.push(bytes);
     }
-    if (socket.readableEnded) this.#onEnd(); // perhaps before there was anybody to tell
     socket.resume();
   }
 
@@ -82,8 +81,6 @@ export class StreamDuplex extends Duplex {
   };
 
   readonly #onEnd = (): void => {
-    if (this.#ending) return;
-    this.#ending = true;
     this.#connection.confirmEnd(() => {
       if (this.destroyed) return;
       try {
