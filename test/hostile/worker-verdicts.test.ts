@@ -1,4 +1,4 @@
-import { prepareServer } from '@podsocks/server/server';
+import { prepareServer } from '@podsocks/server/prepare-server';
 import { SharedReplays } from '@podsocks/server/workers/shared-replays';
 import type { Verdict } from '@podsocks/shared/crypto/replay-filter';
 import { createLogger } from '@podsocks/shared/runtime/log';

@@ -5,7 +5,7 @@ import type { Registry } from 'prom-client';
 import type { ServerConfig } from '../config.ts';
 import { knownUsers } from '../keyring.ts';
 import { registerLife, type UserFacts } from '../metrics/life-metrics.ts';
-import type { RunningServer } from '../server.ts';
+import type { RunningServer } from '../running-server.ts';
 import { systemServers } from '../server-resolver.ts';
 import { AdminListener, type Page, type Pages } from './admin-listener.ts';
 import { DnsProbe } from './dns-probe.ts';

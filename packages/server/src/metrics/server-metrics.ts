@@ -1,8 +1,8 @@
 import { type DatagramCounts, DROP_REASONS } from '@podsocks/shared/net/datagram-counts';
 import type { Registry } from 'prom-client';
+import type { Limits } from '../limits.ts';
 import type { Resolver } from '../resolver/resolver.ts';
 import { LATENCY_BOUNDS_MS } from '../resolver/resolver-stats.ts';
-import type { Limits } from '../server.ts';
 import { DURATION_BOUNDS_MS } from './durations.ts';
 import { counter, gauge, histogram, samplesBy } from './families.ts';
 import type { SessionCounts } from './session-counts.ts';

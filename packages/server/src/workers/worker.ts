@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import type { Logger } from '@podsocks/shared/runtime/log';
-import { prepareServer, type Server } from '../server.ts';
+import { prepareServer } from '../prepare-server.ts';
+import type { PreparedServer } from '../prepared-server.ts';
 import type { ToPrimary, ToWorker } from './messages.ts';
 import { SharedReplays } from './shared-replays.ts';
 import { workerLog } from './worker-log.ts';
@@ -10,7 +11,7 @@ import { workerLog } from './worker-log.ts';
 
 process.title = 'ss-server: worker';
 
-let server: Server | undefined;
+let server: PreparedServer | undefined;
 let log: Logger | undefined;
 const replays = new SharedReplays(salts => send({ type: 'salts', salts }));
 

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { ServerConfig } from './config.ts';
-import { limitsOf } from './server.ts';
+import { limitsOf } from './limits.ts';
 
 const limits = (given: Partial<ServerConfig>) => limitsOf({ mode: 'tcp_and_udp', ...given } as ServerConfig);
 
