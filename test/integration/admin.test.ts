@@ -95,6 +95,7 @@ describe.each([1, 2])('the metrics of ss-server in %i process(es)', workers => {
     const names = 2 * workers;
     const expected = {
       users: 2,
+      client_connections: 2,
       'connections{user="ben"}': 1,
       'connections_opened_total{user="ada"}': 2 + names,
       'connections_opened_total{user="ben"}': 1,

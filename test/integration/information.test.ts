@@ -197,6 +197,23 @@ describe('GET /v1/resolve', () => {
   });
 });
 
+describe('where a rule of others has a name', () => {
+  const rules = [{ action: 'allow' as const, users: ['ben'], to: [parseNamePattern('db.test')], from: 'of ben' }];
+  const closed = (as: string) => startCluster({ as, server: { policy: { rules, default: 'deny' } } });
+
+  it('nobody is told the addresses of names that they may go to on no port', async () => {
+    const pair = await closed('ada');
+    for (const name of ['web', 'web.default.svc.test', 'db.test', 'db.test.']) {
+      expect(await get(pair, `/v1/resolve?name=${name}`), name).toMatchObject({ status: 403 });
+    }
+    const { body } = await get(pair, '/v1/policy?host=db.test&port=80');
+    expect(body).toMatchObject({ allowed: false, rule: 'default', addresses: [] });
+    const ben = await closed('ben');
+    expect((await get(ben, '/v1/resolve?name=db.test')).body.answers).toHaveLength(2);
+    expect((await get(ben, '/v1/policy?host=db.test&port=80')).body.addresses).toHaveLength(2);
+  });
+});
+
 describe('GET /v1/policy', () => {
   const ASKED = { host: 'db.test', port: 443, protocol: 'tcp' };
 
@@ -271,6 +288,34 @@ describe('the information host', () => {
     const answers = String(await connection.takeAll());
     expect(answers.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(4);
     expect(answers.match(/10\.96\.0\.7/g)).toHaveLength(3);
+  });
+
+  it('answers one request of a connection after the other, and who has ended behind them', async () => {
+    let [asking, most] = [0, 0];
+    const dns = await startDns(query => {
+      most = Math.max(most, ++asking);
+      setImmediate(() => asking--);
+      return RECORDS(query);
+    });
+    const pair = await startPair({ server: { nameservers: [dns.at], dnsSearch: [], dnsNdots: 1 } });
+    const connection = await pair.connect({ host: INFORMATION_HOST.host, port: 80 });
+    await connection.send('GET /v1/resolve?name=text.test&type=TXT HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(20));
+    connection.end();
+    const answers = String(await connection.takeAll());
+    expect(answers.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(20);
+    expect(most).toBe(1);
+  });
+
+  it('gives no answer that is very long', async () => {
+    const data = Array.from({ length: 200 }, () => Buffer.alloc(255, 1));
+    const dns = await startDns(query =>
+      dnsReply(query, { answers: [{ type: 'TXT', name: query.name, ttl: 9, data }] }),
+    );
+    const pair = await startPair({ server: { nameservers: [dns.at], dnsSearch: [], dnsNdots: 1 } });
+    expect(await get(pair, '/v1/resolve?name=long.test&type=TXT')).toMatchObject({
+      status: 502,
+      body: { error: { code: 'too-long' } },
+    });
   });
 
   it('answers what is no HTTP, and headers without end, with an error', async () => {

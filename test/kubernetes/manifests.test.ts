@@ -135,6 +135,12 @@ describeWith(['kustomize'], 'manifests', () => {
     expect(livenessProbe?.httpGet).toEqual({ path: '/healthz', port: 'admin' });
   });
 
+  it('an outage of DNS that is over within a minute takes no pod out, and nothing is restarted sooner', () => {
+    for (const probe of [container().readinessProbe!, container().livenessProbe!]) {
+      expect(probe.periodSeconds! * probe.failureThreshold!).toBeGreaterThanOrEqual(60);
+    }
+  });
+
   it('the admin port is in no Service of clients', () => {
     for (const target of TARGETS) {
       for (const { metadata, spec } of objectsOf(target).filter(({ kind }) => kind === 'Service')) {

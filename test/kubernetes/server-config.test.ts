@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -28,6 +28,16 @@ describeWith(['kustomize'], 'what the pod gives to ss-server', () => {
     expect(config.listen).toEqual([{ host: '0.0.0.0', port: 8388 }]);
     expect(config.policy.default).toBe('deny');
     expect(config.policy.rules).toHaveLength(3);
+  });
+
+  it('takes both families with the settings that docs/kubernetes.md has for IPv6', () => {
+    const document = readFileSync(new URL('../../docs/kubernetes.md', import.meta.url), 'utf8');
+    const [, server, admin] = /`"server": "(\S+)"` and `"admin": "(\S+)"`/.exec(document)!;
+    const environment = { ...environments.get('base')!, SS_SERVER: server!, SS_ADMIN: admin! };
+    const { config, warnings } = loadServer({}, environment);
+    expect(warnings).toEqual([]);
+    expect(config.listen).toEqual([{ host: '::', port: 8388 }]);
+    expect(config.admin).toEqual({ host: '::', port: 9090 });
   });
 
   it('single-user: one password and no users', () => {

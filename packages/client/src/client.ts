@@ -136,7 +136,9 @@ export async function startClient(config: ClientConfig, { log }: { log: Logger }
       return;
     }
     if (error === undefined) extensions?.proven();
-    else extensions?.doubt(); // there may be another server by now
+    // One that is late may still be the same; behind one that says something else there may be another by now.
+    else if (error instanceof PodsocksError && error.code === 'ERR_TIMEOUT') extensions?.ask();
+    else extensions?.doubt();
     if (error !== undefined && isServersFault(error)) log.warn(who, `the server's answer was refused: ${reason}`);
     else log.info(who, reason);
     listener.expel(connection); // it may still read the reply, but not stay

@@ -16,7 +16,9 @@ export function sendStatus(
   reply: ConnectReply,
   dialled?: { readonly address: string; readonly port: number },
 ): void {
-  const status = encodeStatus({ reply, bound: dialled ? targetOf(dialled.address, dialled.port) : UNBOUND });
+  const bound = dialled && targetOf(dialled.address, dialled.port);
+  // A status has no room for names: 20 bytes are all that it may take.
+  const status = encodeStatus({ reply, bound: bound === undefined || bound.type === 'name' ? UNBOUND : bound });
   const sealed = new Uint8Array(sealer.sealedLength(status.length));
   socket.write(sealed.subarray(0, sealer.seal(sealed, 0, status, 0, status.length)));
 }

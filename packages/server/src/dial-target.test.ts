@@ -1,6 +1,6 @@
 import type { LookupAddress } from 'node:dns';
 import { once } from 'node:events';
-import { type AddressInfo, createServer, isIPv6, type LookupFunction, type Server } from 'node:net';
+import { type AddressInfo, createServer, isIPv6, type LookupFunction, type Server, Socket } from 'node:net';
 import type { Target } from '@podsocks/shared/wire/address';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { loadServer, type ServerConfig } from './config.ts';
@@ -102,6 +102,19 @@ describe('an address', () => {
   it('that is allowed is dialled', async () => {
     const { port } = await listenOn('127.0.0.1');
     expect(await dialOf('127.0.0.1', port, { type: 'ipv4', rules: [LOOPBACK] })).toBe('127.0.0.1');
+  });
+
+  it('that is gone before anybody could see it is one that has reset', async () => {
+    const { port } = await listenOn('127.0.0.1');
+    // What `remoteAddress` reads, which itself cannot be replaced.
+    const gone = vi
+      .spyOn(Socket.prototype as unknown as { _getpeername(): object }, '_getpeername')
+      .mockReturnValue({});
+    onTestFinished(() => gone.mockRestore());
+    await expect(dialOf('127.0.0.1', port, { type: 'ipv4', rules: [LOOPBACK] })).rejects.toMatchObject({
+      code: 'ERR_DIAL',
+      cause: { code: 'ECONNRESET' },
+    });
   });
 
   it('that is denied is not, and the error names target and rule', async () => {

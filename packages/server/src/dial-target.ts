@@ -2,9 +2,11 @@ import type { LookupAddress } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import type { Connection } from '@podsocks/shared/net/connection';
 import { type DialOptions, dial } from '@podsocks/shared/net/dial';
-import { type Target, targetOf } from '@podsocks/shared/wire/address';
+import { PodsocksError } from '@podsocks/shared/runtime/errors';
+import { formatTarget, type Target, targetOf } from '@podsocks/shared/wire/address';
 import type { ServerConfig } from './config.ts';
-import type { Policy, Verdict } from './policy/policy.ts';
+import type { Policy } from './policy/policy.ts';
+import type { Verdict } from './policy/verdict.ts';
 import type { Address } from './resolver/address.ts';
 import { DeniedError } from './sessions/refusal.ts';
 import type { Route } from './sessions/session.ts';
@@ -64,12 +66,22 @@ export async function dialTarget(
       lookup: permitted(lookupFor(user), choose),
       attemptFailed: address => silent.note(address, port),
     });
-    const { remoteAddress: address = host } = connection.socket; // undefined when it has closed already
+    const { remoteAddress: address } = connection.socket;
+    if (address === undefined) {
+      connection.reset();
+      throw resetAtOnce(target);
+    }
     return { connection, route: { target, address, port, rule: rules.get(address) ?? verdict.rule } };
   } catch (error) {
     const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
     throw code === NONE_ALLOWED ? new DeniedError(target, refusal?.rule ?? 'no address') : error;
   }
+}
+
+/** It accepted, and reset before anybody could ask the system who it was. */
+function resetAtOnce(target: Target): PodsocksError {
+  const cause = Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET', syscall: 'read' });
+  return new PodsocksError('ERR_DIAL', `${formatTarget(target)}: connection reset (ECONNRESET)`, { cause });
 }
 
 const ALLOWED: Verdict = { allowed: true, rule: '' };

@@ -77,13 +77,7 @@ export function prepareServer(
   ]);
   const users = new LiveUsers({ ...config, sessions, log });
   const sources = { resolver, lookups, policy, carriesUdp: carriesUdp(config.serviceMode ?? mode) };
-  const information = new InformationServer(sources, log);
-  const streams = carriesTcp(mode)
-    ? streamServer(config, {
-        ...{ log, replays, maxConnections, reach, sessions, users, information },
-        ...{ outbound, datagramCounts, strangerCounts },
-      })
-    : undefined;
+  const information = new InformationServer(sources, user => users.objection(user) !== undefined, log);
   const datagrams =
     udpMaxAssociations === undefined
       ? undefined
@@ -99,8 +93,16 @@ export function prepareServer(
           counts: datagramCounts,
           log,
         });
+  const streams = carriesTcp(mode)
+    ? streamServer(config, {
+        ...{ log, replays, maxConnections, reach, sessions, users, information },
+        makeRoomOf: user => datagrams?.makeRoomOf(user) ?? false,
+        ...{ outbound, datagramCounts, strangerCounts },
+      })
+    : undefined;
   const status: ServerStatus = {
     limits: { maxConnections, ...(udpMaxAssociations !== undefined && { udpMaxAssociations }) },
+    clientConnections: () => streams?.size ?? 0,
     strangers: () => streams?.strangers ?? 0,
     turnedAway: () => streams?.turnedAway ?? 0,
     ...{ strangerCounts, datagramCounts, resolver },

@@ -48,6 +48,9 @@ function administered(server: PreparedServer, watch: UsersWatch | undefined): Ad
       get reloadFailures() {
         return watch?.failures ?? 0;
       },
+      get usersStale() {
+        return watch?.isStale ?? false;
+      },
       drain: () => server.drain().finally(() => watch?.close()),
       close: () => server.close().finally(() => watch?.close()),
     },

@@ -40,14 +40,19 @@ export interface Handler {
   sleep?: { seconds: number };
 }
 
+export interface Probe extends Handler {
+  periodSeconds?: number;
+  failureThreshold?: number;
+}
+
 export interface Container {
   name: string;
   image?: string;
   env?: { name: string; value?: string }[];
   ports?: { name?: string; containerPort: number; hostPort?: number; protocol?: string }[];
-  startupProbe?: Handler;
-  readinessProbe?: Handler;
-  livenessProbe?: Handler;
+  startupProbe?: Probe;
+  readinessProbe?: Probe;
+  livenessProbe?: Probe;
   lifecycle?: { preStop?: Handler; postStart?: Handler };
   resources?: { requests?: Record<string, string>; limits?: Record<string, string> };
   volumeMounts?: { name: string; mountPath: string; subPath?: string }[];

@@ -85,8 +85,13 @@ class ServerWithAdmin implements RunningServer {
     this.#log.info(`metrics and health on http://${formatTarget(this.admin)}/`);
     try {
       const administered = await start({ ...this.#config, admin: this.admin });
-      const life = { isDraining: () => this.#isDraining, userCount: () => this.#userCount(administered) };
-      registerLife(administered.registry(), { ...life, reloadFailures: () => administered.server.reloadFailures });
+      const { server } = administered;
+      registerLife(administered.registry(), {
+        isDraining: () => this.#isDraining,
+        userCount: () => this.#userCount(administered),
+        reloadFailures: () => server.reloadFailures,
+        usersStale: () => server.usersStale,
+      });
       this.#administered = administered;
     } catch (error) {
       await this.#listener.close();

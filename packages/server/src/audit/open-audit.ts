@@ -10,9 +10,9 @@ import { type Outlet, RecordWriter } from './record-writer.ts';
  * @throws PodsocksError ERR_CONFIG when the file cannot be written.
  */
 export function openAudit(path: string, log: Logger, stdout: Writable = process.stdout): AuditSink {
-  if (path === '-') return new RecordWriter(new StandardOutput(stdout), log);
-  const writer = new RecordWriter(AppendFile.open(path), log);
-  const onHangup = () => writer.reopen();
+  const writer = new RecordWriter(path === '-' ? new StandardOutput(stdout) : AppendFile.open(path), log);
+  // To stdout there is nothing to be opened again; the signal must not end the server all the same.
+  const onHangup = () => (path === '-' ? undefined : writer.reopen());
   process.on('SIGHUP', onHangup);
   return {
     write: line => writer.write(line),

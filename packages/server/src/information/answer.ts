@@ -59,6 +59,11 @@ export function choice<T extends string>(
   throw new InformationError(400, 'bad-request', `the parameter "${name}" is none of ${choices.join(', ')}`);
 }
 
+/** A name to which no search list adds anything. */
+export function absolute(name: string): string {
+  return name.endsWith('.') ? name : `${name}.`;
+}
+
 /** The longest name of DNS has 253 bytes. */
 const MAX_TEXT = 256;
 

@@ -1,6 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { User } from '@podsocks/shared/crypto/stream';
 import type { Connection } from '@podsocks/shared/net/connection';
 import { StreamDuplex, type StreamDuplexOptions } from '@podsocks/shared/net/stream-duplex';
+import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import type { Logger } from '@podsocks/shared/runtime/log';
 import { INFORMATION_HOST } from '@podsocks/shared/wire/information';
 import { asAnswer, InformationError, type InformationRequest, type InformationSources } from './answer.ts';
@@ -10,6 +12,9 @@ import { resolve } from './resolve.ts';
 
 /** A name has 253 bytes, and libraries send some headers of their own. */
 const MAX_HEADER_BYTES = 8 * 1024;
+
+/** Records of a name can have 64 KiB, which in JSON are many more. */
+const MAX_BODY = 32 * 1024;
 
 /** A client that has more to ask connects again; and so the cap of connections is one of requests. */
 const REQUESTS_PER_CONNECTION = 100;
@@ -28,14 +33,23 @@ export class InformationServer {
   readonly #sources: InformationSources;
   readonly #log: Logger;
   readonly #http: Server;
-  readonly #users = new WeakMap<object, string>();
+  readonly #isGone: (user: User) => boolean;
+  readonly #users = new WeakMap<object, User>();
+  /** When the last request of a stream has its answer: they have their turn one by one, or many answers would wait in memory. */
+  readonly #turns = new WeakMap<object, Promise<void>>();
 
-  constructor(sources: InformationSources, log: Logger) {
+  /** @param isGone whether a user may ask nothing any more. */
+  constructor(sources: InformationSources, isGone: (user: User) => boolean, log: Logger) {
     this.#sources = sources;
+    this.#isGone = isGone;
     this.#log = log;
     this.#http = createServer({ maxHeaderSize: MAX_HEADER_BYTES, keepAliveTimeout: 0 }, (request, response) => {
-      void this.#answer(request, response);
+      const before = this.#turns.get(request.socket) ?? Promise.resolve();
+      this.#turns.set(request.socket, new Promise(resolve => response.once('close', resolve)));
+      void before.then(() => this.#answer(request, response));
     });
+    // Who has asked may end before the answer. Not in @types/node, but in node:http since 0.5.
+    Object.assign(this.#http, { httpAllowHalfOpen: true });
     this.#http.maxRequestsPerSocket = REQUESTS_PER_CONNECTION;
     this.#http.on('clientError', (_error, stream) => {
       if (stream.writable) stream.end(BAD_REQUEST);
@@ -48,7 +62,7 @@ export class InformationServer {
    *
    * @returns why it ended, undefined where that was in order.
    */
-  serve(options: StreamDuplexOptions & { readonly connection: Connection }, user: string): Promise<Error | undefined> {
+  serve(options: StreamDuplexOptions & { readonly connection: Connection }, user: User): Promise<Error | undefined> {
     const stream = new StreamDuplex(options);
     this.#users.set(stream, user);
     return new Promise(resolve => {
@@ -59,11 +73,13 @@ export class InformationServer {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (!this.#mayAsk(request)) return;
     // A body would be read to its end, whatever its length, before the next request.
     const hasBody = request.headers['content-length'] !== undefined || 'transfer-encoding' in request.headers;
     if (hasBody) response.setHeader('Connection', 'close');
     try {
-      send(response, 200, await this.#answerTo(request));
+      const answer = await this.#answerTo(request);
+      if (this.#mayAsk(request)) send(response, 200, answer);
     } catch (thrown) {
       const error = asAnswer(thrown);
       if (error instanceof InformationError) {
@@ -76,6 +92,14 @@ export class InformationServer {
     }
   }
 
+  /** Ends the stream of somebody who is no user any more. */
+  #mayAsk({ socket }: IncomingMessage): boolean {
+    if (socket.destroyed) return false;
+    if (!this.#isGone(this.#users.get(socket)!)) return true;
+    socket.destroy(new PodsocksError('ERR_CLOSED', 'its user is gone'));
+    return false;
+  }
+
   #answerTo({ method, url = '/', socket }: IncomingMessage): unknown {
     // A proxy's client may ask by the whole URL.
     const asked = URL.canParse(url, BASE) ? new URL(url, BASE) : undefined;
@@ -84,7 +108,7 @@ export class InformationServer {
       throw new InformationError(404, 'no-such-path', `there is no such path; try ${Object.keys(PATHS).join(', ')}`);
     }
     if (method !== 'GET') throw new InformationError(405, 'method-not-allowed', `${asked.pathname} takes GET only`);
-    return handler({ user: this.#users.get(socket)!, parameters: asked.searchParams }, this.#sources);
+    return handler({ user: this.#users.get(socket)!.name, parameters: asked.searchParams }, this.#sources);
   }
 }
 
@@ -94,6 +118,12 @@ const HEADERS = { 'Content-Type': 'application/json; charset=utf-8', 'Cache-Cont
 
 function send(response: ServerResponse, status: number, answer: unknown): void {
   const body = `${JSON.stringify(answer)}\n`;
+  if (body.length > MAX_BODY) {
+    send(response, 502, {
+      error: { code: 'too-long', message: 'the answer is too long for this; ask the DNS server' },
+    });
+    return;
+  }
   response.writeHead(status, { ...HEADERS, 'Content-Length': Buffer.byteLength(body) }).end(body);
 }
 

@@ -1,7 +1,14 @@
 import { isIP } from 'node:net';
 import { targetOf } from '@podsocks/shared/wire/address';
-import type { Verdict } from '../policy/rule.ts';
-import { choice, InformationError, type InformationRequest, type InformationSources, parameter } from './answer.ts';
+import type { Verdict } from '../policy/verdict.ts';
+import {
+  absolute,
+  choice,
+  InformationError,
+  type InformationRequest,
+  type InformationSources,
+  parameter,
+} from './answer.ts';
 
 export interface PolicyAnswer {
   readonly host: string;
@@ -38,8 +45,12 @@ export async function policy(
     address,
     ...rules.evaluate({ user, protocol, name: completed, address, port }),
   }));
+  // Its addresses are no business of somebody who may not go there on any port.
+  const isTold = found.some(
+    ({ name: completed = name }: { name?: string }) => !completed || rules.mayLookUp(user, absolute(completed)),
+  );
   const decisive = addresses.find(({ allowed }) => allowed) ?? addresses[0]!;
-  return { ...asked, allowed: decisive.allowed, rule: decisive.rule, addresses };
+  return { ...asked, allowed: decisive.allowed, rule: decisive.rule, addresses: isTold ? addresses : [] };
 }
 
 const ZONE: Verdict = { allowed: false, rule: 'built in: an address with a zone' };

@@ -1,6 +1,13 @@
 import type { QueryType, ResourceRecord } from '../resolver/message.ts';
 import { Rcode } from '../resolver/message.ts';
-import { choice, InformationError, type InformationRequest, type InformationSources, parameter } from './answer.ts';
+import {
+  absolute,
+  choice,
+  InformationError,
+  type InformationRequest,
+  type InformationSources,
+  parameter,
+} from './answer.ts';
 
 const TYPES = ['ANY', 'A', 'AAAA', 'CNAME', 'MX', 'NS', 'PTR', 'SOA', 'SRV', 'TXT'] as const;
 
@@ -33,12 +40,15 @@ export async function resolve(
   const type = choice(parameters, 'type', TYPES, 'ANY');
   const isAddress = type === 'A' || type === 'AAAA' || type === 'ANY';
   // By questions for names data gets out, so a name that may not be connected to, whatever its address, is not asked for.
-  if (!policy.mayLookUp(user, isAddress || name.endsWith('.') ? name : `${name}.`)) {
-    throw new InformationError(403, 'denied', `${JSON.stringify(name)}: not allowed, whatever its address is`);
+  if (!policy.mayLookUp(user, isAddress ? name : absolute(name))) {
+    throw denied(name);
   }
   if (isAddress) {
     const family = type === 'ANY' ? undefined : type === 'A' ? 4 : 6;
-    const found = await lookups.ask(user, name, () => resolver.resolve(name, family));
+    const all = await lookups.ask(user, name, () => resolver.resolve(name, family));
+    // Where rules have names, the search list had to say first which name it is.
+    const found = all.filter(({ name: completed = name }) => policy.mayLookUp(user, absolute(completed)));
+    if (found.length === 0) throw denied(name);
     const answers = found.map(({ address, family: of, name: completed = name }) => ({
       name: completed,
       type: of === 6 ? ('AAAA' as const) : ('A' as const),
@@ -49,6 +59,10 @@ export async function resolve(
   const { rcode, answers } = await lookups.ask(user, name, () => resolver.query(name, type));
   if (rcode === Rcode.NXDOMAIN) throw new InformationError(404, 'not-found', `${name}: no such name`);
   return { name, type, answers: answers.map(record => ({ ...record, data: readable(record) })) };
+}
+
+function denied(name: string): InformationError {
+  return new InformationError(403, 'denied', `${JSON.stringify(name)}: not allowed, whatever its address is`);
 }
 
 /** dns-packet has texts as bytes. */

@@ -23,9 +23,14 @@ async function registered(): Promise<string[]> {
   registerBuild(server, config);
   const resolver = { stats: new ResolverStats(), load: { queries: 0, waiting: 0, remembered: 0 } };
   const counts = { strangerCounts: new StrangerCounts(), datagramCounts: new DatagramCounts() };
-  const status = { limits: { maxConnections: 1 }, strangers: () => 0, turnedAway: () => 0, ...counts, resolver };
-  registerServer(server, status, new SessionCounts());
-  registerLife(server, { isDraining: () => false, userCount: () => 1, reloadFailures: () => 0 });
+  const status = { limits: { maxConnections: 1 }, clientConnections: () => 0, strangers: () => 0, turnedAway: () => 0 };
+  registerServer(server, { ...status, ...counts, resolver }, new SessionCounts());
+  registerLife(server, {
+    isDraining: () => false,
+    userCount: () => 1,
+    reloadFailures: () => 0,
+    usersStale: () => false,
+  });
   const all = [own, server].flatMap(registry => registry.getMetricsAsArray() as unknown as Metric[]);
   const told = await Promise.all(
     all.map(async metric => {

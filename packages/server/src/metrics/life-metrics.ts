@@ -7,16 +7,20 @@ export interface UserFacts {
   readonly userCount: number;
   /** How often the users were changed to what cannot be used. */
   readonly reloadFailures: number;
+  /** Whether what they were last changed to cannot be used, so that the former ones stay. */
+  readonly usersStale: boolean;
 }
 
 export interface Life {
   readonly isDraining: () => boolean;
   readonly userCount: () => number;
   readonly reloadFailures: () => number;
+  readonly usersStale: () => boolean;
 }
 
 /** What there is once however many workers there are: for the registry of the process that has the admin listener. */
-export function registerLife(registry: Registry, { isDraining, userCount, reloadFailures }: Life): void {
+export function registerLife(registry: Registry, life: Life): void {
+  const { isDraining, userCount, reloadFailures, usersStale } = life;
   gauge(registry, { name: 'podsocks_draining', help: '1 while it lets connections finish, before it ends.' }, () => [
     { value: isDraining() ? 1 : 0 },
   ]);
@@ -28,5 +32,13 @@ export function registerLife(registry: Registry, { isDraining, userCount, reload
       help: 'How often the users were changed to what cannot be used, so that the former ones stayed.',
     },
     () => [{ value: reloadFailures() }],
+  );
+  gauge(
+    registry,
+    {
+      name: 'podsocks_users_stale',
+      help: '1 while the users cannot be used as they are now, so that the former ones are still let in.',
+    },
+    () => [{ value: usersStale() ? 1 : 0 }],
   );
 }

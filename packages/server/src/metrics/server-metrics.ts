@@ -11,7 +11,9 @@ import type { StrangerCounts } from './stranger-counts.ts';
 /** What a server tells of itself at any moment. All counts are since its start. */
 export interface ServerStatus {
   readonly limits: Limits;
-  /** Connections that have not authenticated. */
+  /** Of all connections of clients, in whatever state: what the limit is for. */
+  readonly clientConnections: () => number;
+  /** Those whom the deadline of strangers is for: they have not authenticated, or are being dismissed, or ask for information. */
   readonly strangers: () => number;
   /** Connections that were closed as they came, because there were too many. */
   readonly turnedAway: () => number;
@@ -33,7 +35,11 @@ function registerSessions(registry: Registry, sessions: SessionCounts): void {
   const of = (protocol: 'tcp' | 'udp', field: 'open' | 'opened') => () =>
     sessions.of(protocol).map(totals => ({ labels: { user: totals.user }, value: totals[field] }));
   const labels = ['user'];
-  gauge(registry, { name: 'podsocks_connections', help: 'Connections that are open.', labels }, of('tcp', 'open'));
+  gauge(
+    registry,
+    { name: 'podsocks_connections', help: 'Connections that reached their target and are open.', labels },
+    of('tcp', 'open'),
+  );
   counter(
     registry,
     { name: 'podsocks_connections_opened_total', help: 'Connections that reached their target.', labels },
@@ -113,9 +119,22 @@ function registerStrangers(registry: Registry, server: ServerStatus): void {
     },
     () => [{ value: server.turnedAway() }],
   );
-  gauge(registry, { name: 'podsocks_strangers', help: 'Connections that have not authenticated.' }, () => [
-    { value: server.strangers() },
-  ]);
+  gauge(
+    registry,
+    {
+      name: 'podsocks_client_connections',
+      help: 'Connections of clients that are open, strangers included; see podsocks_connections_limit.',
+    },
+    () => [{ value: server.clientConnections() }],
+  );
+  gauge(
+    registry,
+    {
+      name: 'podsocks_strangers',
+      help: 'Connections that make room for others: not authenticated, being dismissed, or at the information host.',
+    },
+    () => [{ value: server.strangers() }],
+  );
   gauge(
     registry,
     { name: 'podsocks_connections_limit', help: 'How many connections there may be, strangers included.' },

@@ -40,6 +40,8 @@ const REASONS: Partial<Record<ErrorCode, StrangerReason>> = {
   ERR_REPLAY: 'replay',
   ERR_TIMESTAMP: 'timestamp',
   ERR_TRUNCATED: 'truncated',
+  // The same a moment later: it went while the other workers were asked whether they know its request.
+  ERR_CLOSED: 'truncated',
   ERR_TIMEOUT: 'timeout',
   ERR_LIMIT: 'limit',
 };

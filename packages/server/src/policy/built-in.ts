@@ -1,6 +1,6 @@
 import { BITS, type IpAddress } from './ip-address.ts';
 import { contains, type Network, parseNetwork } from './network.ts';
-import type { Verdict } from './rule.ts';
+import { denial, type Verdict } from './verdict.ts';
 
 /** What is denied although no rule says so, and what a rule has to say to lift that. */
 export interface Guard {
@@ -93,7 +93,3 @@ export const OWN_LISTENER: { readonly 4: Guard; readonly 6: Guard } = {
   4: { verdict: denial('the server itself'), leastPrefix: BITS[4], needsPort: true },
   6: { verdict: denial('the server itself'), leastPrefix: BITS[6], needsPort: true },
 };
-
-export function denial(reason: string): Verdict {
-  return Object.freeze({ allowed: false, rule: `built in: ${reason}` });
-}

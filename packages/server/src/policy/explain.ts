@@ -1,7 +1,8 @@
 import { formatTarget } from '@podsocks/shared/wire/address';
 import { formatNetwork } from './network.ts';
 import type { NamedDestination, Policy, Step } from './policy.ts';
-import type { Mismatch, PolicyRule, Verdict } from './rule.ts';
+import type { Mismatch, PolicyRule } from './rule.ts';
+import type { Verdict } from './verdict.ts';
 
 /** What `ss-server policy test` is asked. */
 export interface Question extends NamedDestination {

@@ -27,7 +27,8 @@ export class OwnListeners {
   #readAt = 0;
 
   /**
-   * @param machine the addresses of all interfaces, as they are now: they come and go (DHCP, VPNs).
+   * @param machine the addresses, and networks (`a.b.c.d/n`), at which the machine reaches itself, as they are now: they come
+   *   and go (DHCP, VPNs).
    * @param now a clock that never steps back, in milliseconds.
    */
   constructor(machine: () => readonly string[], now: () => number) {
@@ -72,6 +73,7 @@ function isSpecific(host: string): boolean {
 }
 
 function networkOf(host: string): Network[] {
+  if (host.includes('/')) return [parseNetwork(host)];
   const address = readAddress(host);
   return address === undefined ? [] : [parseNetwork(formatAddress(address))];
 }

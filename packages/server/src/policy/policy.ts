@@ -1,11 +1,10 @@
-import { builtInGuard, denial, type Guard, OWN_LISTENER } from './built-in.ts';
+import { builtInGuard, type Guard, OWN_LISTENER } from './built-in.ts';
 import { embeddedIpv4, readAddress } from './ip-address.ts';
 import { readName } from './name-pattern.ts';
 import { type Network, parseNetwork } from './network.ts';
 import type { OwnListeners } from './own-listeners.ts';
-import { CompiledRule, type Mismatch, type Packet, type PolicyRule, type Protocol, type Verdict } from './rule.ts';
-
-export type { Verdict };
+import { CompiledRule, type Mismatch, type Packet, type PolicyRule, type Protocol } from './rule.ts';
+import { denial, type Verdict } from './verdict.ts';
 
 export type Action = 'allow' | 'deny';
 

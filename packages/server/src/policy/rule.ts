@@ -4,6 +4,7 @@ import { type NamePattern, NameSet } from './name-pattern.ts';
 import type { Network } from './network.ts';
 import { NetworkSet } from './network-set.ts';
 import { hasPort, type PortRange, spellsPort } from './port-ranges.ts';
+import type { Verdict } from './verdict.ts';
 
 export type Protocol = 'tcp' | 'udp';
 
@@ -24,12 +25,6 @@ export interface PolicyRule {
   readonly protocols?: readonly Protocol[];
   /** Where it is written, for explanations: `config.json: policy[3]`, `--allow`. */
   readonly from: string;
-}
-
-export interface Verdict {
-  readonly allowed: boolean;
-  /** What decided: where the rule is written, `default`, or `built in: …`. */
-  readonly rule: string;
 }
 
 /** What a rule is asked about. */

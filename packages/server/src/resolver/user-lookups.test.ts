@@ -95,3 +95,12 @@ it('counts what is asked for by another way in the same share', async () => {
   await expect(shares.ask('ada', 'web', () => Promise.reject(new Error('down')))).rejects.toThrow('down');
   expect(await shares.ask('ada', 'web', () => Promise.resolve('up'))).toBe('up');
 });
+
+it('counts each time that it is asked by another way, of one name too', async () => {
+  const { shares, ask, names } = lookups(2);
+  void shares.ask('ada', 'web', () => new Promise(() => {}));
+  void shares.ask('ada', 'web', () => new Promise(() => {}));
+  void ask('ada', 'web');
+  void ask('ben', 'db');
+  expect(await names()).toEqual(['db']);
+});

@@ -35,6 +35,7 @@ export class UserLookups {
   readonly #options: UserLookupsOptions;
   /** Of those who wait for any. */
   readonly #shares = new Map<string, Share>();
+  #asked = 0;
 
   constructor(options: UserLookupsOptions) {
     this.#options = options;
@@ -64,12 +65,12 @@ export class UserLookups {
   }
 
   /**
-   * Asks for a name by another way, out of the same share.
+   * Asks for a name by another way, out of the same share: each time counts.
    *
    * @throws PodsocksError ERR_DIAL, as a resolver that is busy does; and what `look` throws.
    */
   async ask<T>(user: string, name: string, look: () => Promise<T>): Promise<T> {
-    const key = `ask ${name.toLowerCase()}`;
+    const key = `ask ${this.#asked++}`;
     try {
       const grant = await this.#begin(user, key);
       if (grant !== 'taken') throw resolveError(name, grant);

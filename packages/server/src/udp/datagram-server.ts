@@ -4,6 +4,7 @@ import { AssociationTable } from '@podsocks/shared/net/association-table';
 import {
   codecDropReason,
   DatagramCounts,
+  DROP_REASONS,
   type DropReason,
   sealDropReason,
   sendDropReason,
@@ -54,6 +55,8 @@ export class DatagramServer implements Running {
   readonly #listener: DatagramListener;
   readonly #associations: AssociationTable<RelaySession, Association>;
   readonly #logDrop: (drop: Drop) => void;
+  /** Until when observers do not hear of it again, by reason and user. */
+  readonly #turnedOut = new Map<string, number>();
   #draining = false;
 
   constructor(options: DatagramServerOptions) {
@@ -109,15 +112,16 @@ export class DatagramServer implements Running {
         this.#refuse('full', from, opened.user);
         return;
       }
-      if (users.objection(opened.user) !== undefined) {
-        this.#refuse('expired', from, opened.user);
+      const objection = users.objection(opened.user);
+      if (objection !== undefined) {
+        this.#turnOut('expired', objection, from, opened.user);
         return;
       }
       const relay = opened.commit();
       association = this.#associations.use(relay) ?? this.#begin(relay, from, socket);
       if (association === undefined) {
         relay.close();
-        this.#refuse('limit', from, opened.user);
+        this.#turnOut('limit', users.excess(opened.user), from, opened.user);
         return;
       }
     } catch (error) {
@@ -179,6 +183,29 @@ export class DatagramServer implements Running {
     this.#logDrop({ reason, client, user: user?.name });
   }
 
+  /** Somebody with a key who may not begin anything now. Observers hear of it once in a while: any number of datagrams may come. */
+  #turnOut(reason: 'expired' | 'limit', why: PodsocksError | undefined, client: Origin, user: User): void {
+    this.#refuse(reason, client, user);
+    const key = `${reason} ${user.name}`;
+    const now = performance.now();
+    if (now < (this.#turnedOut.get(key) ?? 0)) return;
+    this.#turnedOut.set(key, now + TURNED_OUT_MS);
+    if (this.#turnedOut.size > MOST_TURNED_OUT) this.#turnedOut.delete(this.#turnedOut.keys().next().value!);
+    const asked = { user: user.name, client, protocol: 'udp', target: undefined } as const;
+    const session = this.#options.sessions.begin(asked, { bytesUp: 0, bytesDown: 0 }, () => {});
+    session.refused({ reason, message: why?.message ?? DROP_REASONS[reason], target: undefined });
+    session.close('revoked');
+  }
+
+  /**
+   * Ends that association of a user which they have not used for longest.
+   *
+   * @returns whether there was one.
+   */
+  makeRoomOf(user: User): boolean {
+    return this.#associations.makeRoomOf(user);
+  }
+
   #stop(relay: RelaySession): void {
     const association = this.#associations.delete(relay);
     if (association !== undefined) this.#end(association, 'shutdown');
@@ -194,6 +221,9 @@ export class DatagramServer implements Running {
     );
   }
 }
+
+const TURNED_OUT_MS = 10_000;
+const MOST_TURNED_OUT = 4096;
 
 /** An answer that is on its way comes sooner. */
 const SILENCE_MS = 2_000;

@@ -1,8 +1,13 @@
-import { type DatagramCounts, type DropReason, sendDropReason } from '@podsocks/shared/net/datagram-counts';
+import {
+  type DatagramCounts,
+  DROP_REASONS,
+  type DropReason,
+  sendDropReason,
+} from '@podsocks/shared/net/datagram-counts';
 import { DatagramSocket, type Origin } from '@podsocks/shared/net/datagram-socket';
 import { type Target, targetOf } from '@podsocks/shared/wire/address';
 import { ipv4OfMapped } from '@podsocks/shared/wire/mapped-address';
-import type { Verdict } from '../policy/policy.ts';
+import type { Verdict } from '../policy/verdict.ts';
 import type { Address } from '../resolver/address.ts';
 import type { Session } from '../sessions/session.ts';
 import type { NameFailure, TargetNames } from './target-names.ts';
@@ -143,7 +148,9 @@ export class Outbound {
     length: number,
   ): void {
     if (typeof found === 'string') {
-      this.#options.dropped(found);
+      const { session, dropped } = this.#options;
+      dropped(found);
+      session.refused({ reason: found === 'busy' ? 'limit' : 'name', message: DROP_REASONS[found], target });
       return;
     }
     const { host: name, port } = target;

@@ -118,6 +118,32 @@ describe('a bandwidth limit', () => {
     expect((passed - before) * 1000 + eager.passed - streamed).toBeLessThan(80_000 * 10 + 60_000);
   });
 
+  it('leaves connections the rest, however many datagrams come', async () => {
+    const limit = new BandwidthLimit(80_000);
+    const eager = new Eager(limit, 1000);
+    eager.proceed();
+    let passed = 0;
+    for (let sent = 0; sent < 60_000; sent++) {
+      await vi.advanceTimersByTimeAsync(1); // 100 kB/s
+      if (sent % 10 === 0 && limit.passDatagram(1000)) passed += 1000;
+    }
+    eager.stop();
+    limit.close();
+    expect(eager.passed).toBeGreaterThan(80_000 * 60 * 0.8);
+    expect(passed).toBeGreaterThan(80_000 * 60 * 0.12);
+  });
+
+  it('keeps for connections that wait what has come in for them', () => {
+    let now = 0;
+    const limit = new BandwidthLimit(80_000, () => now);
+    expect(limit.pass(30_000)).toBe(false);
+    limit.wait({ proceed: () => {} });
+    now = 500; // it has been paid back, and their timer is late
+    const share = () => limit.passDatagram(2500);
+    expect([share(), share()]).toEqual([true, false]);
+    limit.close();
+  });
+
   it('may be lifted and set while somebody waits', async () => {
     const limit = new BandwidthLimit(1000);
     const eager = new Eager(limit, 100_000);

@@ -3,7 +3,10 @@ import type { Throttle, Throttled } from '@podsocks/shared/net/relay';
 /** What may go at once after a pause, as a time at full rate. */
 const BURST_MS = 250;
 
-/** Of the rate, what datagrams get in any case: they cannot wait for their turn, as connections do. */
+/**
+ * Of the rate, what datagrams get beside connections that wait, and no more: they cannot wait for their turn, and those that
+ * keep coming would take what is paid back before a connection's turn comes.
+ */
 const DATAGRAM_SHARE = 1 / 8;
 
 /** More would not fit a timer. */
@@ -11,7 +14,8 @@ const LONGEST_WAIT_MS = 60_000;
 
 /**
  * What one user may send and receive a second: a token bucket for all of their sessions, both ways. Connections overdraw it
- * by one read, and then wait in turn until it is paid back; datagrams are dropped.
+ * by one read, and then wait in turn until it is paid back; datagrams beyond it, or beyond their share while connections
+ * wait, are dropped.
  */
 export class BandwidthLimit implements Throttle {
   readonly #now: () => number;
@@ -56,7 +60,8 @@ export class BandwidthLimit implements Throttle {
   passDatagram(bytes: number): boolean {
     if (this.#rate === Number.POSITIVE_INFINITY) return true;
     this.#fill();
-    if (this.#tokens <= 0) {
+    // While #turn is there, somebody who has waited is about to read.
+    if (this.#tokens <= 0 || this.#waiting.size > 0 || this.#turn !== undefined) {
       if (this.#datagramTokens <= 0) return false;
       this.#datagramTokens -= bytes;
     }

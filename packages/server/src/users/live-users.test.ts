@@ -157,6 +157,19 @@ describe('users', () => {
     live.close();
   });
 
+  it('keep their limits when they get another key', () => {
+    const { live, find } = start([{ ...ada!, bandwidth: 1000, maxConnections: 1 }]);
+    const before = live.bandwidthOf(find(ada!))!;
+    const other = { ...ada!, key: key(4), bandwidth: 1000, maxConnections: 1 };
+    live.replace([other]);
+    const limit = live.bandwidthOf(find(other))!;
+    expect(limit).not.toBe(before);
+    expect(limit.pass(10_000)).toBe(false);
+    live.replace([{ ...other, key: key(5), bandwidth: 2000 }]);
+    expect(live.bandwidthOf({ name: 'ada', key: key(5) })!.pass(10_000)).toBe(false);
+    live.close();
+  });
+
   it('who stay the same and have no bandwidth cost nothing', () => {
     const sessions = new Sessions([]);
     const method = methodNamed('aes-256-gcm');

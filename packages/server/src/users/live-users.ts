@@ -74,12 +74,12 @@ export class LiveUsers {
     }
     this.#keyring.replace(Array.from(entries.values(), ({ user }) => user));
     this.#entries = entries;
-    this.#setTerms(users);
     const change = changeOf(
       Array.from(before.values(), ({ terms }) => terms),
       users,
     );
     for (const name of change.revoked) this.#revoke(before.get(name)!.user);
+    this.#setTerms(users); // afterwards: of a user with another key, what the old one had is gone
     this.#stopExpired();
     return change;
   }

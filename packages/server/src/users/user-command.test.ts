@@ -1,5 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import { EventEmitter } from 'node:events';
 import {
+  chmodSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -117,12 +119,82 @@ describe('ss-server user add', () => {
     const path = pathIn();
     expect(await run(['user', 'add', 'ada', '--users', path])).toEqual({
       ...{ code: 0, out: '' },
-      err: `added "ada" to ${path}\ntheir URL: ss-server user url "ada" --users ${path} --host <host>\n`,
+      err: `added "ada" to ${path}\ntheir URL: ss-server user url ada --users ${path} --password-file FILE --host HOST\n`,
     });
     const { code, out, err } = await run(['user', 'add', 'ben', '--users', path, '--host', 'h']);
     expect({ code, out }).toEqual({ code: 0, out: '' });
     expect(err).toMatch(/the URL holds the server's key, too, and that is not given/);
+    expect(err).toContain(`\ntheir URL: ss-server user url ben --users ${path} --password-file FILE --host h\n`);
     expect(read(path).users).toHaveLength(2);
+  });
+
+  describe.runIf(process.platform !== 'win32')('says how to get the URL, so that a shell takes it', () => {
+    const KEY = 'the server’s key';
+    const method = ['-m', '2022-blake3-aes-256-gcm'];
+    it.each<[name: string, argv: readonly string[], env: Readonly<Record<string, string>>]>([
+      ['ada', ['--password-file', KEY], {}],
+      ['it\'s $HOME; "x" `y`', ['--password-file', KEY, ...method], {}],
+      ['-x', ['--password-file', KEY], {}],
+      ['ada', ['-c', 'server.json', '--password-file', KEY, '--port', '30888'], {}],
+      ['ada', ['-c', 'old.json', '-p', '9000'], {}],
+      ['ada', ['-c', 'server.json', '-k', MAIN], {}],
+      ['ada', ['-k', MAIN], { SS_PASSWORD_FILE: 'another' }],
+      ['ada', ['-p', '9000'], { SS_PASSWORD_FILE: KEY, SS_METHOD: '2022-blake3-aes-256-gcm' }],
+      ['ada', ['-m', 'aes-256-gcm'], {}],
+      ['ada', ['-m', 'aes-256-gcm', '-k', 'x'], {}],
+    ])('%j %j %j', async (name, argv, env) => {
+      const folder = join(testFolder(), 'with blanks');
+      mkdirSync(folder);
+      for (const [file, key] of [
+        [KEY, MAIN],
+        ['another', keyText(8)],
+      ] as const) {
+        writeFileSync(join(folder, file), key, { mode: 0o600 });
+      }
+      writeFileSync(join(folder, 'server.json'), JSON.stringify({ password: keyText(8) }), { mode: 0o600 });
+      const old = { password: 'x', method: 'aes-256-gcm' };
+      writeFileSync(join(folder, 'old.json'), JSON.stringify(old), { mode: 0o600 });
+      const inFolder = (word: string) =>
+        [KEY, 'another', 'server.json', 'old.json'].includes(word) ? join(folder, word) : word;
+      const located = Object.fromEntries(Object.entries(env).map(([key, value]) => [key, inFolder(value)]));
+      const path = pathIn(folder);
+      const given = ['user', 'add', '--users', path, ...argv.map(inFolder)];
+      const { err } = await run([...given, '--', name], { env: located });
+      expect(err).not.toContain(MAIN);
+      const [, line] = /^their URL: ss-server (.*)$/m.exec(err)!;
+      const shell = execFileSync('sh', ['-c', `printf '%s\\0' ${line}`], { encoding: 'utf8' });
+      const words = shell.split('\0').slice(0, -1);
+      const filled = words.map(word => ({ HOST: 'h', FILE: join(folder, KEY) })[word] ?? word);
+      const url = await run(filled); // without what is in the environment
+      expect(url).toMatchObject({ code: 0, err: '' });
+      const { host, port, password, tag } = parseSsUrl(url.out.trim());
+      const [port1, port2] = [argv.indexOf('--port'), argv.indexOf('-p')].map(at =>
+        at < 0 ? undefined : argv[at + 1],
+      );
+      expect({ host, port, tag }).toEqual({ host: 'h', port: Number(port1 ?? port2 ?? 8388), tag: name });
+      const own = read(path).users[0].password;
+      expect(password).toBe(argv.includes('aes-256-gcm') || argv.includes('old.json') ? own : `${MAIN}:${own}`);
+    });
+  });
+
+  it.each(['--expires=2020-01-31', '--expires=2020-01-31T00:00:00Z'])('refuses %s, which is over', async flag => {
+    const path = pathIn();
+    const { code, err } = await run(['user', 'add', 'ada', '--users', path, flag]);
+    expect(code).toBe(2);
+    expect(err).toMatch(/--expires: is over already; give a time to come/);
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it('with another key than the server could have is refused', async () => {
+    const path = pathIn();
+    const { code, out, err } = await run(['user', 'add', 'ada', '--users', path, '--host', 'h', '-k', 'abc']);
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(err).toMatch(/-k \(--password\): the key of 2022-blake3-aes-256-gcm has to be 32 bytes/);
+    expect(existsSync(path)).toBe(false);
+    const its = await run(['user', 'url', 'ada', '--users', fileOf(TWO), '--host', 'h', '-k', 'abc']);
+    expect(its).toMatchObject({ code: 2, out: '', err: expect.stringMatching(/has to be 32 bytes/) });
+    const same = await run(['user', 'url', 'ada', '--users', fileOf(TWO), '--host', 'h', '-k', A]);
+    expect(same).toMatchObject({ code: 2, out: '', err: expect.stringMatching(/is the same as that of the server/) });
   });
 
   it.each<[readonly string[], RegExp]>([
@@ -186,11 +258,44 @@ describe('ss-server user add', () => {
     expect((await run(['user', 'add', 'ada', '--users', join(folder, 'no', 'x')])).err).toMatch(
       /cannot write .*ENOENT/,
     );
-    expect((await run(['user'])).err).toMatch(/say what to do: ss-server user add\|remove\|list\|url/);
+  });
+});
+
+describe('ss-server user', () => {
+  it.each<[readonly string[], RegExp]>([
+    [[], /user: say what to do: ss-server user add\|remove\|list\|url; see: /],
+    [['foo'], /user: there is no "foo"; say what to do: ss-server user add\|remove\|list\|url/],
+    [['help'], /user: there is no "help"; say what to do/],
+    [['ad', 'ada', '--host', 'h'], /user: there is no "ad"; say what to do/],
+    [['--passwrod=secret'], /user: say what to do/],
+  ])('%j is refused', async (argv, expected) => {
+    const { code, out, err } = await run(['user', ...argv]);
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(err).toMatch(expected);
+    expect(err).not.toContain('secret');
+  });
+
+  it.each([
+    ['add', ['--users <path>', '-c, --config', '-m, --method', '--password-file']],
+    ['url', ['--users <path>', '-c, --config', '-m, --method', '--password-file']],
+    ['remove', ['--users <path>', '-c, --config']],
+    ['list', ['--users <path>', '-c, --config']],
+  ])('%s --help says which flags of the program count', async (command, flags) => {
+    const { code, out } = await run(['user', command, '--help']);
+    expect(code).toBe(0);
+    const [, section] = out.split('Flags of ss-server');
+    for (const flag of flags) expect(section).toContain(`  ${flag}`);
   });
 });
 
 describe('ss-server user remove', () => {
+  it('warns once of what is wrong with the file', async () => {
+    const path = fileOf(TWO);
+    chmodSync(path, 0o644);
+    const { err } = await run(['user', 'remove', 'ada', '--users', path]);
+    if (process.platform !== 'win32') expect(err.match(/others can read/g)).toHaveLength(1);
+  });
+
   it('takes them out, and nobody else', async () => {
     const path = fileOf(TWO);
     expect(await run(['user', 'remove', 'ada', '--users', path])).toEqual({

@@ -1,16 +1,19 @@
 import { randomBytes } from 'node:crypto';
+import { serverKey } from '@podsocks/shared/crypto/key-derivation';
 import type { Method } from '@podsocks/shared/crypto/methods';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { printWarnings, type Surroundings } from '@podsocks/shared/runtime/lifecycle';
 import { addSettings } from '@podsocks/shared/settings/program';
 import { flagLayer, located, type Settings, type Sourced, single, toggle } from '@podsocks/shared/settings/settings';
 import type { Command } from 'commander';
-import { listenOf, readSettings, SERVER_SETTINGS } from '../config.ts';
+import { DEFAULT_PORT, listenOf, readSettings, SERVER_SETTINGS } from '../config.ts';
 import { parseMember } from '../policy/fields.ts';
 import { missingHost, publicServer, URL_SETTINGS, userUrl } from '../server-url.ts';
 import { keyedUsers } from './keyed-users.ts';
 import { qrCode } from './qr-code.ts';
 import { parseBandwidth, parseExpires } from './terms.ts';
+import { urlCommandLine } from './url-command-line.ts';
+import { hasExpired } from './user.ts';
 import { userJson, userTable } from './user-table.ts';
 import { editUsers, type UserRecord } from './users-edit.ts';
 import { type ListedUser, listedUsers, readUsers } from './users-files.ts';
@@ -28,6 +31,9 @@ const TERMS_SETTINGS = {
   bandwidth: single({ flags: '--bandwidth <rate>' }, 'payload a second, both ways: 10MB, or 100Mbit', parseBandwidth),
 } satisfies Settings;
 
+/** Flags of the program, which take effect on all these commands. */
+const { users, config, method, passwordFile } = SERVER_SETTINGS;
+
 const LIST_SETTINGS = { json: toggle('--json', 'print JSON') } satisfies Settings;
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -37,7 +43,10 @@ export function addUserCommands(program: Command, env: Environment, surroundings
   const { stdout, stderr } = surroundings;
   const user = program.command('user').description('add, remove and list users: see user add --help');
   user.helpCommand(false).action(() => {
-    throw new PodsocksError('ERR_USAGE', 'user: say what to do: ss-server user add|remove|list|url');
+    const [word] = user.args;
+    const wrong = word === undefined || word.startsWith('-') ? '' : `there is no ${JSON.stringify(word)}; `;
+    const mend = 'say what to do: ss-server user add|remove|list|url; see: ss-server user --help';
+    throw new PodsocksError('ERR_USAGE', `user: ${wrong}${mend}`);
   });
 
   const context = () => contextOf(program, env);
@@ -45,10 +54,15 @@ export function addUserCommands(program: Command, env: Environment, surroundings
 
   const add = user.command('add').description('make a key for a user, add them to the file, print their ss:// URL');
   addSettings(add.argument('<name>'), { ...TERMS_SETTINGS, ...URL_SETTINGS, ...QR_SETTINGS });
+  add.addHelpText('after', programFlags({ users, config, method, passwordFile }));
   add.action((name: string) => {
     const its = context();
     const terms = { ...flagLayer(TERMS_SETTINGS, add.opts()), maxConnections: its.maxConnections };
     const server = publicServer('user add', its.method, add.opts(), its.port);
+    const key = keyOf(its);
+    if (terms.expires && hasExpired({ expires: terms.expires.value }, Date.now())) {
+      throw new PodsocksError('ERR_USAGE', `${terms.expires.from}: is over already; give a time to come`);
+    }
     const password = randomBytes(its.method.generation === 'sip022' ? its.method.keyBytes : 32).toString('base64');
     const record: UserRecord = {
       name: located('user add', () => parseMember(name)),
@@ -66,17 +80,22 @@ export function addUserCommands(program: Command, env: Environment, surroundings
       }
       return [...records, record];
     };
-    editUsers(path, edit, users => void keyedUsers(users, { method: its.method }), its.warn);
+    editUsers(path, edit, listed => void keyedUsers(listed, { method: its.method, key }), its.warn);
     warned(its);
     stderr.write(`added ${JSON.stringify(name)} to ${path}\n`);
-    if (server === undefined) {
-      stderr.write(`their URL: ss-server user url ${JSON.stringify(name)} --users ${path} --host <host>\n`);
-    } else if (needsMain(its)) stderr.write(`${NO_MAIN_KEY}\n`);
-    else printUrl(userUrl(server, { name, password }, its.password?.value), add.opts());
+    if (server !== undefined && !needsMain(its)) {
+      printUrl(userUrl(server, { name, password }, its.password?.value), add.opts());
+      return;
+    }
+    if (server !== undefined) stderr.write(`${NO_MAIN_KEY}\n`);
+    const port = add.opts().port ?? (its.port === DEFAULT_PORT || its.port === 0 ? undefined : `${its.port}`);
+    const query = { name, path, method: its.method, hasKey: key !== undefined, host: add.opts().host, port };
+    stderr.write(`their URL: ${urlCommandLine(query, program.opts(), env)}\n`);
   });
 
   const remove = user.command('remove').description('take a user out of the file');
-  remove.argument('<name>').action((name: string) => {
+  remove.argument('<name>').addHelpText('after', programFlags({ users, config }));
+  remove.action((name: string) => {
     const its = context();
     const path = fileOf('user remove', its);
     const edit = (records: readonly UserRecord[]) => {
@@ -84,7 +103,8 @@ export function addUserCommands(program: Command, env: Environment, surroundings
       if (others.length === records.length) throw nobody('user remove', name, path);
       return others;
     };
-    if (!readListed('user remove', its).some(listed => listed.name === name)) throw nobody('user remove', name, path);
+    const before = readListed('user remove', { ...its, warn: () => {} }); // it is read again, and then warned of
+    if (!before.some(listed => listed.name === name)) throw nobody('user remove', name, path);
     editUsers(path, edit, () => {}, its.warn);
     warned(its);
     stderr.write(`removed ${JSON.stringify(name)} from ${path}\n`);
@@ -92,15 +112,17 @@ export function addUserCommands(program: Command, env: Environment, surroundings
 
   const list = user.command('list').description('list users, without their keys');
   addSettings(list, LIST_SETTINGS);
+  list.addHelpText('after', programFlags({ users, config }));
   list.action(() => {
     const its = context();
-    const users = readListed('user list', its);
+    const listed = readListed('user list', its);
     warned(its);
-    stdout.write((list.opts().json ? userJson : userTable)(users, Date.now()));
+    stdout.write((list.opts().json ? userJson : userTable)(listed, Date.now()));
   });
 
   const url = user.command('url').description("print a user's ss:// URL, which holds their key");
   addSettings(url.argument('<name>'), { ...URL_SETTINGS, ...QR_SETTINGS });
+  url.addHelpText('after', programFlags({ users, config, method, passwordFile }));
   url.action((name: string) => {
     const its = context();
     const server = publicServer('user url', its.method, url.opts(), its.port);
@@ -108,10 +130,13 @@ export function addUserCommands(program: Command, env: Environment, surroundings
     const found = readListed('user url', its).find(listed => listed.name === name);
     if (found === undefined) throw nobody('user url', name, its.source);
     if (needsMain(its)) throw new PodsocksError('ERR_USAGE', `user url: ${NO_MAIN_KEY}`);
-    keyedUsers([found], { method: its.method });
+    keyedUsers([found], { method: its.method, key: keyOf(its) });
     warned(its);
     printUrl(userUrl(server, { name, password: found.password.value }, its.password?.value), url.opts());
   });
+
+  // What is none of its commands comes to its own action, with all that stands behind. They themselves would inherit this.
+  user.allowExcessArguments().allowUnknownOption();
 
   function printUrl(text: string, parsed: Readonly<Record<string, unknown>>): void {
     stdout.write(`${text}\n`);
@@ -172,8 +197,21 @@ function readListed(command: string, its: Context): readonly ListedUser[] {
   return readUsers(fileOf(command, its), warn);
 }
 
+/** The server's own key, if it is given. */
+function keyOf({ method, password }: Context): Uint8Array | undefined {
+  return password && located(password.from, () => serverKey(method, password.value));
+}
+
 function needsMain({ method, password }: Context): boolean {
   return method.generation === 'sip022' && password === undefined;
+}
+
+/** A section of the help of a command. */
+function programFlags(settings: Settings): string {
+  const lines = Object.values(settings).map(
+    ({ flags, describe, env }) => `  ${flags!.padEnd(24)} ${describe} (env: ${env})`,
+  );
+  return `\nFlags of ss-server that say which users, and which server:\n${lines.join('\n')}`;
 }
 
 function nobody(command: string, name: string, path: string): PodsocksError {

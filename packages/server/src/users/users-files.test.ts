@@ -129,9 +129,14 @@ describe('a directory of users', () => {
       ben: JSON.stringify({ password: B, ...FULL }),
       '.hidden': 'x',
       '..data': 'y',
+      'ada~': 'what editors leave',
+      '#ada#': 'x',
+      '.ada.swp': 'x',
+      '#cid': C,
     });
     expect(load(path)).toEqual({
       users: [
+        { name: '#cid', key: bytes(C) },
         { name: 'ada', key: bytes(A) },
         { name: 'ben', key: bytes(B), ...FULL_READ },
       ],
@@ -197,6 +202,18 @@ describe('what stands in place of users', () => {
     execFileSync('mkfifo', [join(folder, 'ada')]);
     expect(complaint(folder)).toMatch(/ada is no file/);
     expect(complaint('/dev/zero')).toMatch(/is no file/);
+  });
+
+  it('may begin with a byte order mark, and has to be UTF-8', () => {
+    const folder = testFolder();
+    writeFileSync(join(folder, 'ada'), `\uFEFF${A}\r\n`, { mode: 0o600 });
+    expect(load(folder).users).toEqual([{ name: 'ada', key: bytes(A) }]);
+    expect(load(file(`\uFEFF{"users":[]}`)).users).toEqual([]);
+    writeFileSync(join(folder, 'ada'), Buffer.from(`\uFEFF${A}`, 'utf16le'));
+    expect(complaint(folder)).toMatch(/ada is not UTF-8; save it as UTF-8$/);
+    const path = file('');
+    writeFileSync(path, Buffer.from('{"users":[{"name":"Ren\xe9","password":"x"}]}', 'latin1'));
+    expect(complaint(path)).toMatch(/users\.json is not UTF-8/);
   });
 
   it('is read if it has at most 4 MiB', () => {

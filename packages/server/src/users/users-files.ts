@@ -1,5 +1,4 @@
-import { readdirSync, type Stats, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { type Stats, statSync } from 'node:fs';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { readFields } from '@podsocks/shared/settings/config-file';
 import { secret } from '@podsocks/shared/settings/fields';
@@ -8,6 +7,7 @@ import { located, type Sourced, type Warn } from '@podsocks/shared/settings/sett
 import { parseMember } from '../policy/fields.ts';
 import { readBoundedFile, unreadable } from './bounded-file.ts';
 import { credentialFields, userList } from './fields.ts';
+import { entriesOf } from './users-directory.ts';
 
 /*
  * Where users are, in one of two forms:
@@ -16,6 +16,7 @@ import { credentialFields, userList } from './fields.ts';
  *   a directory    ada     one line, KEY
  *                  ben     { "password": "KEY", "groups": ["ops"], … }
  *                  .…      passed over: a mounted Secret has its data in such, and links to it
+ *                  …~ #…#  passed over: what editors leave
  */
 
 /** A user as listed: what is checked of each alone has been. */
@@ -32,10 +33,6 @@ export interface ListedUser {
 
 /** A Secret has at most 1 MiB; in 4 there is room for 30,000 users. */
 const MOST_FILE_BYTES = 4 * 1024 * 1024;
-const MOST_ENTRY_BYTES = 64 * 1024;
-
-/** Each is a file to be looked at every second. */
-export const MOST_ENTRIES = 10_000;
 
 const NO_FOREIGN = { noEffect: {}, refused: {} };
 
@@ -93,29 +90,13 @@ function readFile(path: string, warn: Warn): readonly ListedUser[] {
 }
 
 function readDirectory(path: string, warn: Warn): readonly ListedUser[] {
-  const names = entriesOf(path);
   const open: string[] = [];
-  const users = names.map(name => {
-    const from = join(path, name);
-    const { text, isOpen } = readBoundedFile(from, MOST_ENTRY_BYTES);
+  const users = entriesOf(path).map(({ name, from, text, isOpen }) => {
     if (isOpen) open.push(from);
     return { name: located(from, () => parseMember(name)), from, ...credentialsIn(text, from, warn) };
   });
   if (open.length > 0) warnOpen(open.length === 1 ? open[0]! : `${open[0]} and ${open.length - 1} more`, warn);
   return users;
-}
-
-/** The files of a directory that are users, in the order of their names. */
-export function entriesOf(path: string): readonly string[] {
-  let names: string[];
-  try {
-    names = readdirSync(path);
-  } catch (error) {
-    throw unreadable(path, error);
-  }
-  const users = names.filter(name => !name.startsWith('.'));
-  if (users.length <= MOST_ENTRIES) return users.sort();
-  throw wrong(`${path} has more than ${MOST_ENTRIES} files; give so many users in one file`);
 }
 
 function credentialsIn(text: string, from: string, warn: Warn): Omit<ListedUser, 'name' | 'from'> {

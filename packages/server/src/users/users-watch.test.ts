@@ -3,7 +3,7 @@ import { methodNamed } from '@podsocks/shared/crypto/methods';
 import { createLogger } from '@podsocks/shared/runtime/log';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { ServerUser } from './user.ts';
-import { keyText, replaceFile, testFolder } from './users-files-fixtures.ts';
+import { keyText, MountedSecret, replaceFile, testFolder } from './users-files-fixtures.ts';
 import { UsersWatch } from './users-watch.ts';
 
 vi.mock('node:fs/promises', async original => {
@@ -22,6 +22,10 @@ const listOf = (...names: string[]) => ({ users: names.map((name, i) => ({ name,
 function start(content: object | string) {
   const path = `${testFolder()}/users.json`;
   replaceFile(path, content);
+  return watchOf(path);
+}
+
+function watchOf(path: string) {
   const records: Record<string, unknown>[] = [];
   const destination = { write: (line: string) => void records.push(JSON.parse(line)) };
   const log = createLogger({ level: 'info', format: 'json', name: 'test', destination });
@@ -52,7 +56,7 @@ describe('a watch of users', () => {
     replaceFile(path, listOf('ada', 'ben'));
     await look();
     expect(applied).toEqual([['ada'], ['ada', 'ben']]);
-    expect([watch.size, watch.failures]).toEqual([2, 0]);
+    expect([watch.size, watch.failures, watch.isStale]).toEqual([2, 0, false]);
     expect(messages()).toEqual(['users reloaded: there are 1', 'users reloaded: there are 2']);
   });
 
@@ -63,9 +67,11 @@ describe('a watch of users', () => {
       replaceFile(path, content);
       await look();
       await look();
+      expect(watch.isStale).toBe(true);
     }
     replaceFile(path, listOf('ada'));
     await look();
+    expect(watch.isStale).toBe(false);
     expect(applied).toEqual([['ada']]);
     expect(watch.failures).toBe(2);
     expect(messages()).toEqual([
@@ -90,6 +96,35 @@ describe('a watch of users', () => {
     replaceFile(path, listOf('cid'));
     await look(); // it is not asked to find what nothing tells
     expect(applied).toHaveLength(2);
+  });
+
+  it('of a mounted Secret sees a swap whole, also where only a key has changed', async () => {
+    const secret = new MountedSecret(`${testFolder()}/mount`, { ada: keyText(1), ben: keyText(2) });
+    const { applied, look, messages, watch } = watchOf(secret.path);
+    await look();
+    secret.update({ ada: keyText(1), ben: keyText(3) });
+    await look();
+    secret.update({ ben: keyText(3), cid: keyText(4) });
+    await look();
+    expect(applied).toEqual([
+      ['ada', 'ben'],
+      ['ada', 'ben'],
+      ['ben', 'cid'],
+    ]);
+    expect(messages()).toHaveLength(3);
+    expect(watch.failures).toBe(0);
+  });
+
+  it('passes over what editors leave in a directory', async () => {
+    const path = testFolder();
+    replaceFile(`${path}/ada`, keyText(1));
+    const { applied, look, watch } = watchOf(path);
+    await look();
+    for (const name of ['ada~', '#ada#', '.ada.swp']) replaceFile(`${path}/${name}`, 'no key');
+    await look();
+    expect([applied, watch.failures]).toEqual([[['ada']], 0]);
+    const looked = new Set(vi.mocked(stat).mock.calls.map(([at]) => at));
+    expect(looked).toEqual(new Set([path, `${path}/ada`]));
   });
 
   it('that is closed looks no more', async () => {

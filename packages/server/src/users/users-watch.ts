@@ -1,10 +1,10 @@
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '@podsocks/shared/runtime/log';
 import { loadUsers, type UserSource } from './keyed-users.ts';
 import type { ServerUser } from './user.ts';
 import { changeOf } from './users-change.ts';
-import { MOST_ENTRIES } from './users-files.ts';
+import { isUserFile, MOST_ENTRIES, SECRET_DATA } from './users-directory.ts';
 
 export interface UsersWatchOptions extends UserSource {
   readonly log: Logger;
@@ -53,6 +53,11 @@ export class UsersWatch {
   /** How often there was something that could not be used. */
   get failures(): number {
     return this.#failures;
+  }
+
+  /** Whether what there is now cannot be used, so that the users are those of before. */
+  get isStale(): boolean {
+    return this.#complaint !== undefined;
   }
 
   close(): void {
@@ -112,16 +117,23 @@ function shortened(what: string, names: readonly string[]): [string, unknown][] 
 async function signatureOf(path: string): Promise<string> {
   const own = await stampOf(path);
   if (!own.isDirectory) return own.stamp;
-  const names = await readdir(path).catch(() => []);
+  const place = await placeOf(path);
+  const names = await readdir(place).catch(() => []);
   // What is more is refused without being read.
-  const users = names.filter(name => !name.startsWith('.')).sort();
-  const stamps = [own.stamp, `${users.length}`];
+  const users = names.filter(isUserFile).sort();
+  const stamps = [own.stamp, place, `${users.length}`];
   for (let at = 0; at < Math.min(users.length, MOST_ENTRIES); at += AT_A_TIME) {
     const some = users.slice(at, at + AT_A_TIME);
-    const found = await Promise.all(some.map(name => stampOf(join(path, name))));
+    const found = await Promise.all(some.map(name => stampOf(join(place, name))));
     for (const [index, { stamp }] of found.entries()) stamps.push(some[index]!, stamp);
   }
   return stamps.join('\n');
+}
+
+/** The directory that has the files: of a mounted Secret as it is now, so that a swap is not seen in half of them. */
+async function placeOf(path: string): Promise<string> {
+  const data = await realpath(join(path, SECRET_DATA)).catch(() => undefined);
+  return data !== undefined && (await stampOf(data)).isDirectory ? data : path;
 }
 
 async function stampOf(path: string): Promise<{ readonly stamp: string; readonly isDirectory: boolean }> {

@@ -122,6 +122,11 @@ class Primary implements RunningServer {
     return this.#usersWatch?.failures ?? 0;
   }
 
+  /** Whether they are those of before, because what there is now cannot be used. */
+  get usersStale(): boolean {
+    return this.#usersWatch?.isStale ?? false;
+  }
+
   /** What keeps it from serving; undefined if nothing does. */
   get obstacle(): string | undefined {
     return this.#ready.size > 0 ? undefined : 'no worker runs; the log says why';
@@ -176,7 +181,7 @@ class Primary implements RunningServer {
       if (message.type === 'log') log(message.line);
       else if (message.type === 'audit') this.#audit?.write(message.line);
       else if (message.type === 'measures') this.metrics?.told(worker, message.families);
-      else if (message.type === 'failing') this.#handOut.retire(worker);
+      else if (message.type === 'failing') this.#retire(worker);
       else worker.send({ type: 'verdicts', verdicts: message.salts.map(salt => this.#replays.add(salt)) });
     });
     const share = maxConnections === undefined ? {} : { maxConnections: Math.ceil(maxConnections / workers) };
@@ -200,6 +205,12 @@ class Primary implements RunningServer {
     worker.ready.then(onReady, () => {}); // if it is never, it ends, and that is told
     this.#workers.add(worker);
     return worker;
+  }
+
+  /** It takes nothing new any more. */
+  #retire(worker: WorkerProcess): void {
+    this.#ready.delete(worker);
+    this.#handOut.retire(worker);
   }
 
   /** Puts another in a worker's place whenever it ends, until the server stops. */

@@ -38,6 +38,10 @@ export class StreamDuplex extends Duplex {
 
   override _read(): void {
     const { socket } = this.#connection;
+    if (socket.destroyed) {
+      this.#onClose(); // which may have been before this was made
+      return;
+    }
     const first = this.#first;
     if (first !== undefined) {
       this.#first = undefined;

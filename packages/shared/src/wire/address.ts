@@ -209,7 +209,7 @@ function readU16(input: Uint8Array, at: number): number {
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is its purpose
-const NEVER_IN_NAMES = /[\u0000-\u0020\u007f-\u00a0\ufeff]/;
+const NEVER_IN_NAMES = /[\u0000-\u0020\u007f-\u00a0\p{Cf}\p{Zl}\p{Zp}]/u;
 
 function decodeName(bytes: Uint8Array): string {
   let name: string;
@@ -218,7 +218,7 @@ function decodeName(bytes: Uint8Array): string {
   } catch (cause) {
     throw new PodsocksError('ERR_ADDRESS', 'the name in the address is not UTF-8', { cause });
   }
-  // No host has white space or control characters in its name; refusing them here keeps them out of logs and resolvers.
+  // No host has white space, control characters, or marks of direction in its name; refusing them here keeps them out of logs and resolvers.
   if (NEVER_IN_NAMES.test(name)) {
     throw new PodsocksError('ERR_ADDRESS', 'the name in the address has a control character or a space');
   }
