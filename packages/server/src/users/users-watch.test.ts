@@ -113,6 +113,8 @@ describe('a watch of users', () => {
     ]);
     expect(messages()).toHaveLength(3);
     expect(watch.failures).toBe(0);
+    const throughLinks = vi.mocked(stat).mock.calls.filter(([at]) => at === `${secret.path}/ben`);
+    expect(throughLinks).toEqual([]); // some of them would lead to what is there afterwards
   });
 
   it('passes over what editors leave in a directory', async () => {
