@@ -14,6 +14,7 @@ export default defineConfig({
     projects: [
       project('unit', ['packages/*/src/**/*.test.ts', 'bench/src/**/*.test.ts', 'test/structure/*.test.ts'], 20_000),
       project('integration', ['test/integration/*.test.ts'], 30_000),
+      project('operations', ['test/operations/*.test.ts'], 30_000),
       project('hostile', ['test/hostile/*.test.ts'], 60_000),
       project('interop', ['test/interop/*.test.ts'], 180_000),
       project('kubernetes', ['test/kubernetes/*.test.ts'], 60_000),

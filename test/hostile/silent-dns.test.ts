@@ -1,6 +1,6 @@
 import { zone } from '@podsocks/server/resolver/fake-dns-fixtures';
 import { describe, expect, it } from 'vitest';
-import { isSaid, reach, silent, startDns, startWith } from '../integration/named-pair.ts';
+import { isSaid, reach, silent, startDns, startWith } from '../support/named-pair.ts';
 import { suiteResource } from '../support/suite-resource.ts';
 import { startEcho } from '../support/targets/echo.ts';
 

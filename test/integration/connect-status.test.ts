@@ -4,6 +4,8 @@ import { reply as dnsReply, type Script, zone } from '@podsocks/server/resolver/
 import { INFORMATION_HOST } from '@podsocks/shared/wire/information';
 import { describe, expect, it } from 'vitest';
 import { freePort } from '../support/free-port.ts';
+import { type Pair, type PairOptions, startPair } from '../support/in-process.ts';
+import { startDns } from '../support/named-pair.ts';
 import { PseudoRandom, sha256 } from '../support/pseudo-random.ts';
 import { suiteResource } from '../support/suite-resource.ts';
 import { BANNER, FAREWELL, QUIT, startBanner } from '../support/targets/banner.ts';
@@ -11,8 +13,6 @@ import { startDigest } from '../support/targets/digest.ts';
 import { exchangeWithDuplex, startDuplex } from '../support/targets/duplex.ts';
 import { startEcho } from '../support/targets/echo.ts';
 import { askBySocks4, askToConnect } from './connect-status-client.ts';
-import { type Pair, type PairOptions, startPair } from './in-process.ts';
-import { startDns } from './named-pair.ts';
 
 const NOTHING = '0.0.0.0:0';
 

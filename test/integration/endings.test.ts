@@ -4,8 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { onConfirmedEnd } from '../support/confirm-end.ts';
 import { freePort } from '../support/free-port.ts';
+import { startPair } from '../support/in-process.ts';
 import { startEcho } from '../support/targets/echo.ts';
-import { startPair } from './in-process.ts';
 
 async function listen(onConnection: (socket: Socket) => void): Promise<{ port: number; server: Server }> {
   const server = createServer({ allowHalfOpen: true }, socket => {

@@ -5,8 +5,8 @@ import { parsePorts } from '@podsocks/server/policy/port-ranges';
 import { reply as dnsReply, type Script, zone } from '@podsocks/server/resolver/fake-dns-fixtures';
 import { INFORMATION_HOST } from '@podsocks/shared/wire/information';
 import { describe, expect, it } from 'vitest';
-import { type Pair, type PairOptions, startPair } from './in-process.ts';
-import { isSaid, startDns } from './named-pair.ts';
+import { type Pair, type PairOptions, startPair } from '../support/in-process.ts';
+import { isSaid, startDns } from '../support/named-pair.ts';
 
 interface Got {
   readonly status: number;

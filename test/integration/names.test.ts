@@ -1,10 +1,10 @@
 import type { ServerConfig } from '@podsocks/server/config';
 import { type FakeDns, zone } from '@podsocks/server/resolver/fake-dns-fixtures';
 import { describe, expect, it } from 'vitest';
+import { isSaid, reach, silent, startDns, startWith } from '../support/named-pair.ts';
 import { suiteResource } from '../support/suite-resource.ts';
 import { startDatagramEcho } from '../support/targets/datagram-echo.ts';
 import { startEcho } from '../support/targets/echo.ts';
-import { isSaid, reach, silent, startDns, startWith } from './named-pair.ts';
 import { Association } from './socks5-association.ts';
 
 // Names that only the DNS servers of the test know. Nobody listens on the address 127.0.0.9.

@@ -1,12 +1,12 @@
 import { choicesFor } from '@podsocks/shared/crypto/backend-fixtures';
 import { METHODS } from '@podsocks/shared/crypto/methods';
 import { describe, expect, it } from 'vitest';
+import { startPair } from '../support/in-process.ts';
 import { PseudoRandom, sha256 } from '../support/pseudo-random.ts';
 import { suiteResource } from '../support/suite-resource.ts';
 import { startBanner } from '../support/targets/banner.ts';
 import { startDigest } from '../support/targets/digest.ts';
 import { startEcho } from '../support/targets/echo.ts';
-import { startPair } from './in-process.ts';
 
 const echo = suiteResource(() => startEcho(['127.0.0.1', '::1']));
 const digest = suiteResource(() => startDigest());

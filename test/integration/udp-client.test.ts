@@ -6,12 +6,12 @@ import { METHODS, methodNamed } from '@podsocks/shared/crypto/methods';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { describeOnLinux } from '../support/describe-on-linux.ts';
 import { freePort } from '../support/free-port.ts';
+import { type PairOptions, startPair } from '../support/in-process.ts';
 import { PseudoRandom } from '../support/pseudo-random.ts';
 import { Socks5DatagramClient } from '../support/socks5-datagram-client.ts';
 import { suiteResource } from '../support/suite-resource.ts';
 import { startDatagramEcho } from '../support/targets/datagram-echo.ts';
 import { startEcho } from '../support/targets/echo.ts';
-import { type PairOptions, startPair } from './in-process.ts';
 import { Association, type AssociationOptions, bindDatagramSocket, datagramTo } from './socks5-association.ts';
 
 const LENGTHS = [0, 1, 1400, 9_000, 60_000];

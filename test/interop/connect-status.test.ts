@@ -1,8 +1,8 @@
 import { zone } from '@podsocks/server/resolver/fake-dns-fixtures';
 import { expect, onTestFinished, test } from 'vitest';
 import { askToConnect } from '../integration/connect-status-client.ts';
-import { startDns } from '../integration/named-pair.ts';
 import { freePort } from '../support/free-port.ts';
+import { startDns } from '../support/named-pair.ts';
 import { type ProgramRun, startProgram } from '../support/program-run.ts';
 import { describeWith, pathOf } from '../support/programs.ts';
 import { sha256 } from '../support/pseudo-random.ts';

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { Caller, startAudited } from '../integration/audited-server.ts';
+import { Caller, startAudited } from '../operations/audited-server.ts';
 import { freePort } from '../support/free-port.ts';
 import { startProgram } from '../support/program-run.ts';
 import { describeWith, pathOf } from '../support/programs.ts';

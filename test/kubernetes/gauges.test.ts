@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { zone } from '@podsocks/server/resolver/fake-dns-fixtures';
 import { targetOf } from '@podsocks/shared/wire/address';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { startAdminServer, UserConnection } from '../integration/admin-server.ts';
-import { silent, startDns } from '../integration/named-pair.ts';
+import { startAdminServer, UserConnection } from '../operations/admin-server.ts';
+import { silent, startDns } from '../support/named-pair.ts';
 
 // What the alerts that somebody is woken up by rely on.
 

@@ -8,11 +8,11 @@ import { methodNamed } from '@podsocks/shared/crypto/methods';
 import type { Logger } from '@podsocks/shared/runtime/log';
 import { createLogger } from '@podsocks/shared/runtime/log';
 import { onTestFinished } from 'vitest';
-import { ALLOW_LOOPBACK } from '../support/allow-loopback.ts';
-import { backendUnderTest } from '../support/backend-under-test.ts';
-import type { Connection } from '../support/connection.ts';
-import { startOwnServer, WORKERS } from '../support/own-server.ts';
-import { connectThrough, type Destination } from '../support/socks5-connect.ts';
+import { ALLOW_LOOPBACK } from './allow-loopback.ts';
+import { backendUnderTest } from './backend-under-test.ts';
+import type { Connection } from './connection.ts';
+import { startOwnServer, WORKERS } from './own-server.ts';
+import { connectThrough, type Destination } from './socks5-connect.ts';
 
 /** ss-server and ss-local in the test's process. */
 export interface Pair {

@@ -7,9 +7,9 @@ import { streamServices } from '@podsocks/shared/net/stream-services';
 import { targetOf } from '@podsocks/shared/wire/address';
 import { expect, it, onTestFinished } from 'vitest';
 import { DatagramSession, startWitnessedEcho } from '../support/datagram-session.ts';
+import { silent, startDns } from '../support/named-pair.ts';
 import { startEcho } from '../support/targets/echo.ts';
 import { startTarget } from '../support/targets/target.ts';
-import { silent, startDns } from './named-pair.ts';
 import { echoes, startUsersServer, usersFile } from './users-server.ts';
 
 // ss-server --users: those who go while something of theirs is only beginning, and those who have as much as they may.

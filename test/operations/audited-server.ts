@@ -14,8 +14,8 @@ import { onTestFinished } from 'vitest';
 import { Connection } from '../support/connection.ts';
 import type { DatagramServer } from '../support/datagram-session.ts';
 import { freePort } from '../support/free-port.ts';
+import { startDns } from '../support/named-pair.ts';
 import { type Program, run, SERVER } from '../support/own-program.ts';
-import { startDns } from './named-pair.ts';
 
 const METHOD = methodNamed('2022-blake3-aes-128-gcm');
 const USERS = ['ada', 'ben'] as const;

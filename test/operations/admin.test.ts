@@ -11,10 +11,10 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { METRICS } from '../kubernetes/support/metrics.ts';
 import { DatagramSession, DatagramStream, startWitnessedEcho } from '../support/datagram-session.ts';
 import { freePort } from '../support/free-port.ts';
+import { silent, startDns } from '../support/named-pair.ts';
 import { suiteResource } from '../support/suite-resource.ts';
 import { startEcho } from '../support/targets/echo.ts';
 import { startAdminServer, UserConnection } from './admin-server.ts';
-import { silent, startDns } from './named-pair.ts';
 import { connectSome, startWithWorkers } from './with-workers.ts';
 
 const echo = suiteResource(() => startEcho());

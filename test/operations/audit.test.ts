@@ -9,11 +9,11 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { DatagramSession, startWitnessedEcho } from '../support/datagram-session.ts';
 import { describeOnLinux } from '../support/describe-on-linux.ts';
 import { freePort } from '../support/free-port.ts';
+import { startPair } from '../support/in-process.ts';
 import { run, SERVER } from '../support/own-program.ts';
 import { DOWNLOAD_BYTES, DOWNLOAD_REQUEST, startDownload } from '../support/targets/download.ts';
 import { startEcho } from '../support/targets/echo.ts';
 import { type AuditRecord, Caller, recordsIn, startAudited } from './audited-server.ts';
-import { startPair } from './in-process.ts';
 
 // What ss-server, as it is run, has written of what users did.
 
