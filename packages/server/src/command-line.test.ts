@@ -82,6 +82,11 @@ describe('ss-server', () => {
       ['-k', A, '--admin', ':9090'],
       'ss-server: --admin: ":9090" is not a host; give a name, an IP address or host:port',
     ],
+    [['-k', A, '--audit', ''], 'ss-server: --audit: is empty; give a file, or - for the standard output'],
+    [
+      ['-k', A, '-s', '127.0.0.1', '-p', '9090', '--admin', '127.0.0.1'],
+      'ss-server: --admin: 127.0.0.1:9090 is where it serves users; give another port',
+    ],
     [['-k', A, '--dns-ndots', '16'], 'ss-server: --dns-ndots: "16" is no number of dots; give one from 0 to 15'],
     [['-k', A, '--acl', 'x'], 'ss-server: --acl: '],
     [['url', '-u', '--mode', 'tcp_only', '--host', 'x'], 'ss-server: -u (--udp) and --mode contradict each other'],

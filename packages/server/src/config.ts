@@ -33,6 +33,7 @@ import {
   parseListenPort,
   parseUdpTimeout,
 } from '@podsocks/shared/settings/values';
+import { formatTarget } from '@podsocks/shared/wire/address';
 import { ADMIN_SETTINGS, adminFields } from './admin/fields.ts';
 import { AUDIT_SETTINGS, auditFields } from './audit/fields.ts';
 import { DEFAULT_USER, knownUsers } from './keyring.ts';
@@ -211,6 +212,10 @@ export function loadServer(
     ...commonConfig(given, DEFAULTS, { warn, nodeVersion }),
   };
   backendFor(method, config.cryptoBackend);
+  const { admin, listen } = config;
+  if (admin && admin.port !== 0 && listen.some(({ host, port }) => host === admin.host && port === admin.port)) {
+    throw wrong(`${given.admin?.from}: ${formatTarget(admin)} is where it serves users; give another port`);
+  }
   if (!carriesUdp(config.mode) && given.udpMaxAssociations) {
     warn(`${given.udpMaxAssociations.from}: has no effect without UDP; add -u, or leave it out`);
   }
