@@ -1,13 +1,15 @@
 // ss-server in a process of its own, for tests of its descriptors and memory. It runs the build, for Node 20 cannot read
 // TypeScript; `npm test` builds first. Messages from the parent: the configuration, then any number of questions.
 import { readdirSync } from 'node:fs';
-import { startServer } from '@podsocks/server/server';
+import { prepareServer } from '@podsocks/server/prepare-server';
 import { createLogger } from '@podsocks/shared/runtime/log';
 
 const log = createLogger({ level: 'error', format: 'json', name: 'child' });
 
 process.once('message', async config => {
-  const { addresses, datagramCounts } = await startServer(config, { log });
+  const server = prepareServer(config, { log });
+  await server.listen();
+  const { addresses, datagramCounts } = server;
   process.on('message', ({ about }) => process.send(about === 'drops' ? datagramCounts.drops : usage()));
   process.send({ port: addresses[0].port });
 });
