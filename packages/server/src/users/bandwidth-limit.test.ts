@@ -1,4 +1,4 @@
-import type { Throttled } from '@podsocks/shared/net/relay';
+import type { Throttled } from '@podsocks/shared/net/throttle';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { BandwidthLimit } from './bandwidth-limit.ts';
 

@@ -1,4 +1,4 @@
-import type { Throttle, Throttled } from '@podsocks/shared/net/relay';
+import type { Throttle, Throttled } from '@podsocks/shared/net/throttle';
 
 /** What may go at once after a pause, as a time at full rate. */
 const BURST_MS = 250;

@@ -5,7 +5,9 @@ import { buffers } from '../runtime/buffer-pool.ts';
 import { Connection } from './connection.ts';
 import { dial } from './dial.ts';
 import { IdleClock } from './idle-clock.ts';
-import { type RelayEnd, type RelayOptions, relay, type Throttle, type Throttled, type Transform } from './relay.ts';
+import { type RelayEnd, type RelayOptions, relay } from './relay.ts';
+import type { Throttle, Throttled } from './throttle.ts';
+import type { Transform } from './transform.ts';
 
 const plain = (): Transform => ({
   plaintext: 'input',

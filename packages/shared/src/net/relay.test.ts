@@ -6,7 +6,8 @@ import { PodsocksError } from '../runtime/errors.ts';
 import { Connection } from './connection.ts';
 import { dial } from './dial.ts';
 import { IdleClock } from './idle-clock.ts';
-import { type RelayEnd, type RelayOptions, relay, type Transform } from './relay.ts';
+import { type RelayEnd, type RelayOptions, relay } from './relay.ts';
+import type { Transform } from './transform.ts';
 
 /** As it comes, so it goes. */
 const plain = (): Transform => ({

@@ -1,72 +1,10 @@
-import type { StreamOpener, StreamSealer } from '../crypto/stream.ts';
 import { buffers } from '../runtime/buffer-pool.ts';
 import { PodsocksError } from '../runtime/errors.ts';
 import type { Connection } from './connection.ts';
 import type { IdleClock, Idling } from './idle-clock.ts';
+import type { Throttle, Throttled } from './throttle.ts';
 import type { Traffic } from './traffic.ts';
-
-/** What happens to bytes on their way from one socket to the other. */
-export interface Transform {
-  /** On which side of it the plaintext is, whose bytes are counted. */
-  readonly plaintext: 'input' | 'output';
-  /** The most bytes that come out when `length` go in now. */
-  outLength(length: number): number;
-  /** Takes all of `input[0, length)`, writes at `out[0..]`, returns the bytes written. Throws PodsocksError. */
-  apply(out: Uint8Array, input: Uint8Array, length: number): number;
-  /** The source has ended. Throws PodsocksError when it must not end here. */
-  end(): void;
-  close(): void;
-}
-
-/** Plaintext in, wire bytes out. */
-export class Sealing implements Transform {
-  readonly plaintext = 'input';
-  readonly #sealer: StreamSealer;
-
-  constructor(sealer: StreamSealer) {
-    this.#sealer = sealer;
-  }
-
-  outLength(length: number): number {
-    return this.#sealer.sealedLength(length);
-  }
-
-  apply(out: Uint8Array, input: Uint8Array, length: number): number {
-    return this.#sealer.seal(out, 0, input, 0, length);
-  }
-
-  end(): void {}
-
-  close(): void {
-    this.#sealer.close();
-  }
-}
-
-/** Wire bytes in, plaintext out. */
-export class Opening implements Transform {
-  readonly plaintext = 'output';
-  readonly #opener: StreamOpener;
-
-  constructor(opener: StreamOpener) {
-    this.#opener = opener;
-  }
-
-  outLength(length: number): number {
-    return this.#opener.openedLength(length);
-  }
-
-  apply(out: Uint8Array, input: Uint8Array, length: number): number {
-    return this.#opener.open(out, 0, input, 0, length);
-  }
-
-  end(): void {
-    this.#opener.end();
-  }
-
-  close(): void {
-    this.#opener.close();
-  }
-}
+import type { Transform } from './transform.ts';
 
 /** Bytes in a pooled buffer that passes from hand to hand: whoever has it last gives it back. */
 export interface FirstBytes {
@@ -74,24 +12,6 @@ export interface FirstBytes {
   readonly length: number;
   /** How many bytes of plaintext they stand for. */
   readonly plaintextLength: number;
-}
-
-/** Holds back what would go too fast. It may be that of several relays. */
-export interface Throttle {
-  /**
-   * Counts plaintext that has gone through.
-   *
-   * @returns whether more may follow; if not, the caller has to {@link wait}.
-   */
-  pass(bytes: number): boolean;
-  /** Calls {@link Throttled.proceed} once, when more may follow. */
-  wait(throttled: Throttled): void;
-  /** It does not wait any more, if it did. */
-  leave(throttled: Throttled): void;
-}
-
-export interface Throttled {
-  proceed(): void;
 }
 
 export interface RelayOptions {
