@@ -61,7 +61,9 @@ for (const { impl, method, udp, flags } of [
       await use(async () => {
         const question = ['+short', '+ignore', '+time=2', '+tries=5', ...options, `@${NAME_SERVER}`, name, type];
         const [command, ...args] = laptop.within([pathOf('dig'), ...question]);
-        expect(String(await runCommand(command, args))).toBe(`${answer}\n`);
+        // Where the machine is slow dig asks again, and warns of the answer to what it had asked first.
+        const said = String(await runCommand(command, args)).replace(/^;; Warning: ID mismatch.*\n/gm, '');
+        expect(said).toBe(`${answer}\n`);
       });
     }
 

@@ -75,8 +75,8 @@ describeOnLinux('a primary', () => {
     const stranger = connect({ host: '127.0.0.1', port: started.port }).on('error', () => {});
     await once(stranger, 'connect');
     started.server.child.kill('SIGKILL');
-    await started.server.exitCode; // when all processes have let go of its streams
-    expect([...started.pids().values()].filter(isAlive)).toEqual([]);
+    await started.server.exitCode;
+    await expect.poll(() => [...started.pids().values()].filter(isAlive), { timeout: 10_000 }).toEqual([]);
     for (const connection of connections) await expect(connection.take(1)).rejects.toThrow('ECONNRESET');
     const next = createServer();
     next.listen({ host: '127.0.0.1', port: started.port });

@@ -36,7 +36,9 @@ export class WorkerProcess implements Receiver, Measurable {
       child = fork(PROGRAM, {
         execArgv: inheritable(process.execArgv),
         serialization: 'advanced',
-        stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+        // Not inherited: libuv makes what a child inherits blocking, for all who have it, and then whoever reads our output
+        // slowly would stop the primary.
+        stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       });
     } catch (err) {
       // Short of memory, for one; later it may go better.
@@ -46,6 +48,7 @@ export class WorkerProcess implements Receiver, Measurable {
       return;
     }
     this.#child = child;
+    child.stderr?.on('data', chunk => process.stderr.write(chunk)); // what Node says of a crash
     let failure: Error | undefined;
     this.ended = new Promise(resolve => {
       child.once('close', (code, signal) => resolve({ code, signal, ...(failure && { err: failure }) }));
