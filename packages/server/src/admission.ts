@@ -92,10 +92,8 @@ export class Admission {
   /** Somebody with a key that is good no more. */
   #turnOut({ request: { user, target }, origin: client }: Caller, error: PodsocksError): undefined {
     const what = isUdpOverTcp(target.host) ? UDP_OVER_TCP : ({ protocol: 'tcp', target } as const);
-    const asked = { user: user.name, client, ...what };
-    const session = this.#options.sessions.begin(asked, { bytesUp: 0, bytesDown: 0 }, () => {});
-    session.refused({ reason: 'expired', message: error.message, target: what.target });
-    session.close('revoked');
+    const refusal = { reason: 'expired', message: error.message, target: what.target } as const;
+    this.#options.sessions.refuse({ user: user.name, client, ...what }, refusal);
     this.refused(client, error);
   }
 }

@@ -20,7 +20,6 @@ import { asLookup, lookupFamily } from './resolver/lookup-function.ts';
 import { UserLookups } from './resolver/user-lookups.ts';
 import { policyOf } from './server-policy.ts';
 import { resolverOf } from './server-resolver.ts';
-import type { SessionObserver } from './sessions/session.ts';
 import { Sessions } from './sessions/sessions.ts';
 import { SilentAddresses } from './silent-addresses.ts';
 import { streamServer } from './stream-server.ts';
@@ -33,8 +32,6 @@ export interface ServerDependencies {
   readonly log: Logger;
   /** In a worker, the filter that it has together with the others; else there is one of the server's own. */
   readonly replays?: SharedReplayFilter;
-  /** Are told of what users do. */
-  readonly observers?: readonly SessionObserver[];
   /** Gets a record of everything that users do; is closed when all of it has ended. */
   readonly audit?: AuditSink;
 }
@@ -44,10 +41,7 @@ export interface ServerDependencies {
  *
  * @throws PodsocksError ERR_CONFIG.
  */
-export function prepareServer(
-  config: ServerConfig,
-  { log, replays, observers = [], audit }: ServerDependencies,
-): PreparedServer {
+export function prepareServer(config: ServerConfig, { log, replays, audit }: ServerDependencies): PreparedServer {
   const { method, bindAddress = {}, mode } = config;
   const { maxConnections, udpMaxAssociations } = limitsOf(config);
   const datagramCounts = new DatagramCounts();
@@ -71,7 +65,6 @@ export function prepareServer(
   const strangerCounts = new StrangerCounts();
   const sessionCounts = config.admin && new SessionCounts();
   const sessions = new Sessions([
-    ...observers,
     ...(audit === undefined ? [] : [auditLog(audit)]),
     ...(sessionCounts === undefined ? [] : [sessionCounts]),
   ]);

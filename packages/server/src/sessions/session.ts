@@ -86,8 +86,7 @@ export class Session {
   readonly request: SessionRequest;
   /** What went through so far. */
   readonly traffic: Readonly<Traffic>;
-  /** Milliseconds since 1970, and on a clock that never steps back. */
-  readonly beganAt = Date.now();
+  /** Milliseconds, on a clock that never steps back. */
   readonly #beganAt = performance.now();
   readonly #observers: readonly SessionObserver[];
   readonly #over: (session: Session) => void;

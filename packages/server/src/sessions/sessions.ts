@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Traffic } from '@podsocks/shared/net/traffic';
-import { Session, type SessionEnd, type SessionObserver, type SessionRequest } from './session.ts';
+import { type Refusal, Session, type SessionEnd, type SessionObserver, type SessionRequest } from './session.ts';
 
 /** All that users do at the moment, by user. */
 export class Sessions {
@@ -25,6 +25,13 @@ export class Sessions {
     if (others) others.add(session);
     else this.#ofUser.set(user, new Set([session]));
     return session;
+  }
+
+  /** Tells of one that is refused before there is anything to end. */
+  refuse(request: SessionRequest, refusal: Refusal): void {
+    const session = this.begin(request, { bytesUp: 0, bytesDown: 0 }, () => {});
+    session.refused(refusal);
+    session.close('revoked');
   }
 
   /** Of one user. */

@@ -192,9 +192,8 @@ export class DatagramServer implements Running {
     this.#turnedOut.set(key, now + TURNED_OUT_MS);
     if (this.#turnedOut.size > MOST_TURNED_OUT) this.#turnedOut.delete(this.#turnedOut.keys().next().value!);
     const asked = { user: user.name, client, protocol: 'udp', target: undefined } as const;
-    const session = this.#options.sessions.begin(asked, { bytesUp: 0, bytesDown: 0 }, () => {});
-    session.refused({ reason, message: why?.message ?? DROP_REASONS[reason], target: undefined });
-    session.close('revoked');
+    const message = why?.message ?? DROP_REASONS[reason];
+    this.#options.sessions.refuse(asked, { reason, message, target: undefined });
   }
 
   /**
