@@ -1,6 +1,6 @@
 import type { ServerConfig } from '@podsocks/server/config';
-import { parseNetwork } from '@podsocks/server/policy/network';
-import { a, type FakeDns, reply, soa, startFakeDns, zone } from '@podsocks/server/resolver/fake-dns-fixtures';
+import { a, type FakeDns, reply, soa, startFakeDns, zone } from '@podsocks/shared/dns/fake-dns-fixtures';
+import { parseNetwork } from '@podsocks/shared/matching/network';
 import { type Target, targetOf } from '@podsocks/shared/wire/address';
 import { expect, it, onTestFinished } from 'vitest';
 import { DatagramSession } from '../support/datagram-session.ts';

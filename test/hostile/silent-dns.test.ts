@@ -1,4 +1,4 @@
-import { zone } from '@podsocks/server/resolver/fake-dns-fixtures';
+import { zone } from '@podsocks/shared/dns/fake-dns-fixtures';
 import { describe, expect, it } from 'vitest';
 import { isSaid, reach, silent, startDns, startWith } from '../support/named-pair.ts';
 import { suiteResource } from '../support/suite-resource.ts';

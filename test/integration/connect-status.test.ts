@@ -1,6 +1,6 @@
 import type { ServerConfig } from '@podsocks/server/config';
-import { parseNetwork } from '@podsocks/server/policy/network';
-import { reply as dnsReply, type Script, zone } from '@podsocks/server/resolver/fake-dns-fixtures';
+import { reply as dnsReply, type Script, zone } from '@podsocks/shared/dns/fake-dns-fixtures';
+import { parseNetwork } from '@podsocks/shared/matching/network';
 import { INFORMATION_HOST } from '@podsocks/shared/wire/information';
 import { describe, expect, it } from 'vitest';
 import { freePort } from '../support/free-port.ts';

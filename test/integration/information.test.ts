@@ -1,8 +1,8 @@
 import type { ServerConfig } from '@podsocks/server/config';
-import { parseNamePattern } from '@podsocks/server/policy/name-pattern';
-import { parseNetwork } from '@podsocks/server/policy/network';
-import { parsePorts } from '@podsocks/server/policy/port-ranges';
-import { reply as dnsReply, type Script, zone } from '@podsocks/server/resolver/fake-dns-fixtures';
+import { reply as dnsReply, type Script, zone } from '@podsocks/shared/dns/fake-dns-fixtures';
+import { parseNamePattern } from '@podsocks/shared/matching/name-pattern';
+import { parseNetwork } from '@podsocks/shared/matching/network';
+import { parsePorts } from '@podsocks/shared/matching/port-ranges';
 import { INFORMATION_HOST } from '@podsocks/shared/wire/information';
 import { describe, expect, it } from 'vitest';
 import { type Pair, type PairOptions, startPair } from '../support/in-process.ts';

@@ -1,5 +1,5 @@
 import type { ServerConfig } from '@podsocks/server/config';
-import { type FakeDns, zone } from '@podsocks/server/resolver/fake-dns-fixtures';
+import { type FakeDns, zone } from '@podsocks/shared/dns/fake-dns-fixtures';
 import { describe, expect, it } from 'vitest';
 import { isSaid, reach, silent, startDns, startWith } from '../support/named-pair.ts';
 import { suiteResource } from '../support/suite-resource.ts';

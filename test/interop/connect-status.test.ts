@@ -1,4 +1,4 @@
-import { zone } from '@podsocks/server/resolver/fake-dns-fixtures';
+import { zone } from '@podsocks/shared/dns/fake-dns-fixtures';
 import { expect, onTestFinished, test } from 'vitest';
 import { askToConnect } from '../integration/connect-status-client.ts';
 import { freePort } from '../support/free-port.ts';

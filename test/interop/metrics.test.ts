@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { zone } from '@podsocks/server/resolver/fake-dns-fixtures';
+import { zone } from '@podsocks/shared/dns/fake-dns-fixtures';
 import { targetOf } from '@podsocks/shared/wire/address';
 import { expect, it } from 'vitest';
 import { startAdminServer, UserConnection } from '../operations/admin-server.ts';

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { zone } from '@podsocks/server/resolver/fake-dns-fixtures';
+import { zone } from '@podsocks/shared/dns/fake-dns-fixtures';
 import { targetOf } from '@podsocks/shared/wire/address';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { startAdminServer, UserConnection } from '../operations/admin-server.ts';

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { reply, zone } from '@podsocks/server/resolver/fake-dns-fixtures';
+import { reply, zone } from '@podsocks/shared/dns/fake-dns-fixtures';
 import { targetOf } from '@podsocks/shared/wire/address';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { METRICS } from '../kubernetes/support/metrics.ts';

@@ -4,10 +4,10 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { zone } from '@podsocks/server/resolver/fake-dns-fixtures';
 import { clientKeys } from '@podsocks/shared/crypto/key-derivation';
 import { methodNamed } from '@podsocks/shared/crypto/methods';
 import { clientStreams } from '@podsocks/shared/crypto/streams';
+import { zone } from '@podsocks/shared/dns/fake-dns-fixtures';
 import { streamServices } from '@podsocks/shared/net/stream-services';
 import { targetOf } from '@podsocks/shared/wire/address';
 import { onTestFinished } from 'vitest';

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { zone } from '@podsocks/server/resolver/fake-dns-fixtures';
 import { testFolder } from '@podsocks/server/users/users-files-fixtures';
 import { clientStreams } from '@podsocks/shared/crypto/streams';
+import { zone } from '@podsocks/shared/dns/fake-dns-fixtures';
 import { streamServices } from '@podsocks/shared/net/stream-services';
 import { targetOf } from '@podsocks/shared/wire/address';
 import { expect, it, onTestFinished } from 'vitest';

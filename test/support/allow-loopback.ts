@@ -1,5 +1,5 @@
 import type { ServerConfig } from '@podsocks/server/config';
-import { parseNetwork } from '@podsocks/server/policy/network';
+import { parseNetwork } from '@podsocks/shared/matching/network';
 
 /** Tests have their targets on loopback, where nobody may go without being told so. */
 export const ALLOW_LOOPBACK: ServerConfig['policy'] = {

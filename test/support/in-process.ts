@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { type RunningClient, startClient } from '@podsocks/client/client';
 import type { ClientConfig } from '@podsocks/client/config';
+import type { Server } from '@podsocks/client/servers';
 import type { ServerConfig } from '@podsocks/server/config';
 import type { RunningServer } from '@podsocks/server/server';
 import { clientKeys, serverKey } from '@podsocks/shared/crypto/key-derivation';
@@ -12,6 +13,7 @@ import { ALLOW_LOOPBACK } from './allow-loopback.ts';
 import { backendUnderTest } from './backend-under-test.ts';
 import type { Connection } from './connection.ts';
 import { startOwnServer, WORKERS } from './own-server.ts';
+import { PLAIN_CLIENT } from './plain-client.ts';
 import { connectThrough, type Destination } from './socks5-connect.ts';
 
 /** ss-server and ss-local in the test's process. */
@@ -19,6 +21,8 @@ export interface Pair {
   readonly server: RunningServer;
   readonly client: RunningClient;
   readonly socksPort: number;
+  /** The server, as the client's configuration has it. */
+  readonly toServer: Server;
   /** What both have logged, as JSON lines. */
   readonly log: readonly string[];
   connect(destination: Destination): Promise<Connection>;
@@ -79,20 +83,17 @@ export async function startPair(options: PairOptions = {}): Promise<Pair> {
   onTestFinished(() => server.close());
   const user = users.find(({ name }) => name === options.as) ?? users[0];
   const ownPassword = user?.password ?? password;
+  const toServer: Server = {
+    ...server.addresses[0]!,
+    method,
+    keys: clientKeys(method, user && method.identityHeaders ? `${password}:${ownPassword}` : ownPassword),
+  };
   const client = await startClient(
     {
       ...COMMON,
       listen: LOOPBACK,
-      servers: [
-        {
-          ...server.addresses[0]!,
-          method,
-          keys: clientKeys(method, user && method.identityHeaders ? `${password}:${ownPassword}` : ownPassword),
-        },
-      ],
-      socksUsers: [],
-      connectReply: 'early',
-      udpOverTcp: false,
+      servers: [toServer],
+      ...PLAIN_CLIENT,
       cryptoBackend: backendUnderTest(method),
       ...options.client,
     },
@@ -100,5 +101,5 @@ export async function startPair(options: PairOptions = {}): Promise<Pair> {
   );
   onTestFinished(() => client.close());
   const socksPort = client.addresses[0]!.port;
-  return { server, client, socksPort, log, connect: destination => connectThrough(socksPort, destination) };
+  return { server, client, socksPort, toServer, log, connect: destination => connectThrough(socksPort, destination) };
 }

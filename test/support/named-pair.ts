@@ -1,5 +1,5 @@
 import type { ServerConfig } from '@podsocks/server/config';
-import { type FakeDns, type Script, startFakeDns } from '@podsocks/server/resolver/fake-dns-fixtures';
+import { type FakeDns, type Script, startFakeDns } from '@podsocks/shared/dns/fake-dns-fixtures';
 import { expect, onTestFinished } from 'vitest';
 import { type Pair, type PairOptions, startPair } from './in-process.ts';
 

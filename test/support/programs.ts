@@ -41,6 +41,13 @@ const PROGRAMS = {
     name: 'python3',
     proof: { args: ['-c', 'import socks; print("PySocks", socks.__version__)'], text: 'PySocks 1.' },
   },
+  'obfs-local': { name: 'obfs-local', proof: { args: ['-h'], text: 'simple-obfs' } },
+  'obfs-server': { name: 'obfs-server', proof: { args: ['-h'], text: 'simple-obfs' } },
+  'ss-v2ray-plugin': { name: 'ss-v2ray-plugin', proof: { args: ['-version'], text: 'v2ray-plugin' } },
+  gsettings: { name: 'gsettings', proof: { args: ['list-schemas'], text: 'org.gnome.system.proxy' } },
+  'dbus-run-session': { name: 'dbus-run-session', proof: { args: ['--version'], text: 'dbus-run-session' } },
+  kwriteconfig5: { name: 'kwriteconfig5', proof: { args: ['--help'], text: '--delete' } },
+  kreadconfig5: { name: 'kreadconfig5', proof: { args: ['--help'], text: '--default' } },
   proxychains4: { name: 'proxychains4', proof: { args: [], text: 'proxychains' } },
 } satisfies Record<string, ExecutableQuery>;
 

@@ -13,6 +13,10 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
 };
 const surroundings = { stdout: process.stdout, stderr: process.stderr, events: process };
 
-process.exitCode = await main(process.argv.slice(2), process.env, surroundings, { version, start: startClient });
+process.exitCode = await main(process.argv.slice(2), process.env, surroundings, {
+  version,
+  start: startClient,
+  self: [process.execPath, ...process.argv.slice(1, 2)],
+});
 // Output that is still on its way may go out; whatever else is left open does not keep the process.
 setTimeout(() => process.exit(), 1000).unref();

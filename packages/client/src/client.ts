@@ -1,252 +1,310 @@
+import { networkInterfaces } from 'node:os';
 import { describeBackend } from '@podsocks/shared/crypto/backends';
-import { clientDatagrams } from '@podsocks/shared/crypto/datagrams';
-import { clientStreams } from '@podsocks/shared/crypto/streams';
 import type { Connection } from '@podsocks/shared/net/connection';
 import { DatagramCounts } from '@podsocks/shared/net/datagram-counts';
 import { connectionBudget } from '@podsocks/shared/net/descriptors';
-import { dial } from '@podsocks/shared/net/dial';
-import { dropLog } from '@podsocks/shared/net/drop-log';
 import { IdleClock } from '@podsocks/shared/net/idle-clock';
 import { type Endpoint, Listener } from '@podsocks/shared/net/listener';
-import { systemLookup } from '@podsocks/shared/net/lookup';
-import { relay } from '@podsocks/shared/net/relay';
-import { datagramServices, streamServices } from '@podsocks/shared/net/stream-services';
-import { Opening, Sealing } from '@podsocks/shared/net/transform';
 import { atMostEvery } from '@podsocks/shared/runtime/at-most-every';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import type { Running } from '@podsocks/shared/runtime/lifecycle';
 import type { Logger } from '@podsocks/shared/runtime/log';
 import { carriesTcp, carriesUdp } from '@podsocks/shared/settings/mode';
-import { formatTarget, targetOf } from '@podsocks/shared/wire/address';
-import { encodeReply, Reply } from '@podsocks/shared/wire/socks5';
+import { formatTarget } from '@podsocks/shared/wire/address';
+import { acceptRequest, endWith } from './accept.ts';
+import { type Asker, Carrier } from './carrier.ts';
 import type { ClientConfig } from './config.ts';
-import { type Refused, replyEarly, replyTruly } from './connect-reply.ts';
-import { Extensions } from './extensions.ts';
-import { probeServer } from './server-probe.ts';
-import { acceptSocks, endWith, type SocksRequest } from './socks-accept.ts';
-import { socksReply } from './socks-handshake.ts';
-import { Association } from './udp/associate.ts';
-import { datagramUplinks } from './udp/datagram-uplink.ts';
-import { streamUplinks } from './udp/stream-uplink.ts';
-import type { OpenUplink } from './udp/uplink.ts';
+import type { ConnectRequest } from './connect-request.ts';
+import { mayDial } from './direct-dial.ts';
+import type { DnsConfig } from './dns/fields.ts';
+import { type RunningDns, startLocalDns } from './dns/local-dns.ts';
+import { systemResolvers } from './dns/system-resolvers.ts';
+import type { Forward } from './forward/fields.ts';
+import { MappedNames } from './forward/mapped-names.ts';
+import { parseAuthority } from './http/authority.ts';
+import { HttpFrontend } from './http/http-frontend.ts';
+import { localPages } from './http/local-pages.ts';
+import { ClientGate, isOfThisMachine } from './listen/client-gate.ts';
+import { type KnownCluster, Router } from './routing/router.ts';
+import type { KnownServer } from './servers/known-server.ts';
+import { ServerPool } from './servers/server-pool.ts';
+import { Activity, sampleRegularly } from './status/activity.ts';
+import type { ChecklistFacts } from './status/checklist.ts';
+import type { ClientStatus } from './status/client-status.ts';
+import { associations } from './udp/associations.ts';
+import { directUplinks } from './udp/direct-uplink.ts';
+import { startDatagramForward } from './udp/forward.ts';
+import { routedUplinks } from './udp/routed-uplink.ts';
+import { tunnelUplinks } from './udp/tunnel-uplink.ts';
 
 export interface RunningClient extends Running {
+  /** Where SOCKS and HTTP are served. */
   readonly addresses: readonly Endpoint[];
   /** What went through as UDP since the start. */
   readonly datagramCounts: DatagramCounts;
+  status(): ClientStatus;
+  /** What there is to say at the start, once the server has said what it is, or has not within a while. */
+  found(): Promise<ChecklistFacts>;
+}
+
+export interface ClientDependencies {
+  readonly log: Logger;
+  /** Of ss-local, for its status. */
+  readonly version?: string;
 }
 
 /** @throws PodsocksError ERR_LISTEN or ERR_CONFIG; then nothing runs. */
-export async function startClient(config: ClientConfig, { log }: { log: Logger }): Promise<RunningClient> {
-  const server = config.servers[0]!; // the others wait for fail-over
-  const { method, keys } = server;
-  const services = streamServices(method, config.cryptoBackend);
-  const streams = clientStreams(services);
+export async function startClient(
+  config: ClientConfig,
+  { log, version = '0' }: ClientDependencies,
+): Promise<RunningClient> {
+  const since = new Date().toISOString();
+  const offered = { tcp: carriesTcp(config.mode), udp: carriesUdp(config.mode) };
   const clock = new IdleClock(config.timeout);
-  const udp = carriesUdp(config.mode);
-  // An association has two sockets beside its connection.
-  const maxConnections = config.maxConnections ?? connectionBudget(config.nofile, { each: udp ? 3 : 2 });
-  const logUnreachable = atMostEvery<Error>(LOG_INTERVAL_MS, (count, error) =>
-    log.warn({ count }, `the server cannot be reached: ${error.message}`),
-  );
-
-  const logRefused = atMostEvery<Error>(LOG_INTERVAL_MS, (count, error) =>
-    log.warn({ count }, `the server's answer was refused: ${error.message}`),
-  );
-  const logDrop = dropLog(log);
+  const activity = new Activity(() => performance.now());
   const datagramCounts = new DatagramCounts();
-  const logNoUdp = atMostEvery<string>(LOG_INTERVAL_MS, (count, client) => log.info({ count, client }, NO_DATAGRAM));
-  const offered = { tcp: carriesTcp(config.mode), udp };
-  const openUplink = udp ? uplinks() : undefined;
-  const statusTimeout = config.connectTimeout + STATUS_MARGIN_MS;
-  const extensions =
-    config.connectReply === 'auto' && offered.tcp
-      ? new Extensions({
-          probe: signal => probeServer({ streams, keys, dialServer, timeout: PROBE_TIMEOUT_MS, signal }),
-          log,
-          now: () => performance.now(),
-        })
-      : undefined;
+  const asks =
+    offered.tcp && (config.connectReply === 'auto' || config.route.mode !== 'all' || config.dns !== undefined);
+  const pool = new ServerPool({ ...config, config, askExtensions: asks, probes: offered.tcp, log });
+  const router = new Router(config.route, attachedNetworks());
+  const mapped = new MappedNames(config.maps);
+  const gate = config.lan && new ClientGate(config.lan);
+  const stopSampling = sampleRegularly(activity);
+  const logTurnedAway = atMostEvery<TurnedAway>(LOG_INTERVAL_MS, (count, { client, obstacle }) =>
+    log.warn({ count, client }, `a client of another machine was turned away: ${obstacle}`),
+  );
 
+  // An association has two sockets beside its connection.
+  const maxConnections = config.maxConnections ?? connectionBudget(config.nofile, { each: offered.udp ? 3 : 2 });
+  /** What comes to these ports is for a target of its own. */
+  const forwards = new Map<Endpoint, Forward>(
+    [...config.forwards, ...mapped.forwards].filter(({ protocol }) => protocol === 'tcp').map(to => [to.listen, to]),
+  );
   const listener = new Listener({
     ...config,
+    listen: [...config.listen, ...forwards.keys()],
     maxConnections,
     log,
-    accept: (connection, client) => void serve(connection, client),
+    accept: (connection, client, endpoint) => take(connection, client, endpoint && forwards.get(endpoint)),
   });
-  await listener.listen();
-  extensions?.ask();
+  const expel = (connection: Connection) => listener.expel(connection);
+  const carrier = new Carrier({ config, pool, router, activity, asks, clock, log, expel });
+  const http = new HttpFrontend({
+    users: config.socksUsers,
+    openStream: async (target, { client, username }, options) => {
+      if (!offered.tcp) throw new PodsocksError('ERR_DENIED', UDP_ONLY);
+      return carrier.open(target, askerOf(client, username), options);
+    },
+    connect(connection, request, client) {
+      if (offered.tcp) void carrier.carry(connection, request, askerOf(client, request.username));
+      else endWith(connection, request.encodeReply('commandNotSupported'));
+    },
+    pages: localPages({ status, pac: authority => router.pac(parseAuthority(authority)) }),
+    isLocal: ({ socket }) => isOfThisMachine(socket.remoteAddress ?? ''),
+    admit: connection => listener.admit(connection),
+    handshakeTimeout: config.handshakeTimeout,
+    idleTimeout: config.timeout,
+    log,
+  });
+  const isRejected = (address: string, port: number) => router.isRejected(address, port);
+  const openUplink = routedUplinks({
+    decide: target => router.decide(target),
+    tunnel: tunnelUplinks({ config, pool, clock }),
+    direct: directUplinks({ isAllowed: (address, port) => mayDial(address, port, { isRejected, forOthers: true }) }),
+  });
+  const associate = associations({ config, openUplink, total: datagramCounts, log, expel });
+  /** A new connection, before it has said anything. */
+  function take(connection: Connection, client: string, forward: Forward | undefined): void {
+    const obstacle = gate === undefined || isOfThisMachine(client) ? undefined : gate.enter(client);
+    connection.receive = () => false;
+    if (obstacle !== undefined) {
+      logTurnedAway({ client, obstacle });
+      connection.reset();
+      return;
+    }
+    if (gate !== undefined) connection.socket.once('close', () => gate.leave(client));
+    if (forward === undefined) void serve(connection, client);
+    else {
+      connection.socket.pause(); // until it is known where to
+      listener.admit(connection);
+      void carrier.carry(connection, forwarded(forward), askerOf(client));
+    }
+  }
 
-  /** The main path: accept, dial the server, reply, relay. */
+  /** Finds out what a client wants, and sees to it. */
   async function serve(connection: Connection, client: string): Promise<void> {
-    const request = await acceptSocks(connection, config.socksUsers, offered).catch(error => {
+    const request = await acceptRequest(connection, config.socksUsers, offered).catch(error => {
       log.info({ client }, error.message);
     });
     if (request === undefined) return;
-    listener.admit(connection);
-    if (request.command === 'udpAssociate') {
-      await associate(connection, request, client);
-      return;
+    if (request.command === 'http') http.take(connection, request.first, client);
+    else {
+      listener.admit(connection);
+      if (request.command === 'udpAssociate') await associate(connection, request, client);
+      else await carrier.carry(connection, request, askerOf(client, request.username));
     }
+  }
 
-    const wantsStatus = (await extensions?.wantsStatus()) ?? false;
-    const tunnel = await dialServer().catch(logUnreachable);
-    if (tunnel === undefined) {
-      listener.expel(connection); // it may still read the reply, but not stay
-      endWith(connection, socksReply(request.version, 'generalFailure'));
-      return;
-    }
+  /** Tells the router what the server in use has said. */
+  function learn(): void {
+    const { known, kind } = pool.active.extensions;
+    router.attach(attachedNetworks());
+    router.learn(known && clusterOf(known), kind);
+  }
 
-    const { target, username } = request;
-    const sealer = streams.sealRequest(keys, target, { wantsStatus });
-    const opener = streams.openResponse(keys, sealer.salt);
-    const opened = { client: connection, tunnel, request, sealer, opener };
-    const begun = await (wantsStatus ? replyTruly(opened, statusTimeout) : replyEarly(opened));
-    const who = { client, ...(username && { user: username }), target: formatTarget(target) };
-    if ('reply' in begun) {
-      sealer.close();
-      opener.close();
-      tunnel.reset();
-      refuse(connection, request, begun, who);
-      return;
-    }
-    if (wantsStatus) extensions?.proven();
-    const { bytesUp, bytesDown, endedBy, error } = await relay({
-      client: connection,
-      target: tunnel,
-      up: new Sealing(sealer),
-      down: new Opening(opener),
-      first: begun.first,
-      clock,
-      traffic: begun.traffic,
-      idleTimeout: config.timeout,
-      absorb: undefined,
+  function dnsZones(): string[] {
+    return [...new Set([pool.active.extensions.known?.domain ?? DEFAULT_DOMAIN, ...(config.dns?.zones ?? [])])];
+  }
+
+  function startDns({ listen, servers, upstreams }: DnsConfig): Promise<RunningDns> {
+    const listed = systemResolvers({
+      platform: process.platform,
+      resolvConf: '/etc/resolv.conf',
+      now: () => performance.now(),
     });
-    const context = { ...who, bytesUp, bytesDown };
-    if (error !== undefined && isServersFault(error))
-      log.warn(context, `the server's answer was refused: ${error.message}`);
-    else if (bytesDown === 0 && endedBy === 'target' && !wantsStatus) log.info(context, NO_ANSWER);
-    else log.debug({ ...context, ...(error && { reason: error.message }) }, 'connection closed');
+    return startLocalDns({
+      listen,
+      openStream: (target, options) => carrier.openTunnel(target, options),
+      cluster: {
+        zones: dnsZones,
+        networks: () => router.clusterNetworks,
+        nameservers: () => (servers.length > 0 ? servers : (pool.active.extensions.known?.nameservers ?? [])),
+      },
+      mapped,
+      upstreams: upstreams.length > 0 ? () => upstreams : listed,
+      isAllowed: address => isOfThisMachine(address),
+      log,
+    });
   }
 
-  /** Tells a client that its target was not reached. */
-  function refuse(connection: Connection, { version }: SocksRequest, refused: Refused, who: object): void {
-    const { reply, reason, error } = refused;
-    if (reason === undefined) {
-      connection.close();
-      return;
+  function status(): ClientStatus {
+    return {
+      ssLocal: { version, pid: process.pid },
+      since,
+      listen: listener.addresses.slice(0, config.listen.length).map(formatTarget),
+      asksForPassword: config.socksUsers.length > 0,
+      udp: offered.udp ? (config.udpOverTcp ? 'over-tcp' : 'datagrams') : 'off',
+      route: router.inForce,
+      servers: pool.status(),
+      ...activity.status(),
+      ...(localDns && { dns: { listen: localDns.addresses.map(formatTarget), zones: dnsZones() } }),
+      forwards: config.forwards.map(({ listen, target, protocol }) => ({
+        listen: formatTarget(listen),
+        target: formatTarget(target),
+        protocol,
+      })),
+      maps: mapped.forwards.map(({ listen, target }) => ({
+        name: target.host,
+        address: listen.host,
+        port: target.port,
+      })),
+    };
+  }
+
+  pool.onNews(learn);
+  pool.onActiveChange(learn);
+  const parts: Running[] = [listener];
+  const close = async () => {
+    pool.close();
+    http.close();
+    stopSampling();
+    await Promise.all(parts.map(part => part.close()));
+  };
+  let localDns: RunningDns | undefined;
+  try {
+    await listener.listen();
+    for (const { listen, target, protocol } of config.forwards) {
+      if (protocol === 'udp')
+        parts.push(await startDatagramForward({ listen: [listen], target, openUplink, ...FORWARDING, log }));
     }
-    if (error === undefined) extensions?.proven();
-    // One that is late may still be the same; behind one that says something else there may be another by now.
-    else if (error instanceof PodsocksError && error.code === 'ERR_TIMEOUT') extensions?.ask();
-    else extensions?.doubt();
-    if (error !== undefined && isServersFault(error)) log.warn(who, `the server's answer was refused: ${reason}`);
-    else log.info(who, reason);
-    listener.expel(connection); // it may still read the reply, but not stay
-    endWith(connection, socksReply(version, reply));
-  }
-
-  /** UDP ASSOCIATE: as long as the client keeps the connection, there is a port for its datagrams. */
-  async function associate(control: Connection, { target, username }: SocksRequest, client: string): Promise<void> {
-    const { remotePort: port = 0 } = control.socket;
-    let association: Association;
-    try {
-      association = new Association({
-        control,
-        declared: target,
-        openUplink: openUplink!,
-        ports: config.udpPorts,
-        dropped: reason => logDrop({ reason, client: { address: client, port }, user: username }),
-        failed: error => (isServersFault(error) ? logRefused(error) : logUnreachable(error)),
-        total: datagramCounts,
-      });
-    } catch (error) {
-      if (!(error instanceof PodsocksError)) throw error;
-      log.warn({ client }, error.message);
-      listener.expel(control);
-      endWith(control, socksReply(5, 'generalFailure'));
-      return;
+    if (config.dns !== undefined) {
+      localDns = await startDns(config.dns);
+      parts.push(localDns);
     }
-    control.receive = () => true; // the handshake is over, and what the client says now is of no interest
-    const { address, counts } = association;
-    const bound = config.udpAdvertise === undefined ? address : targetOf(config.udpAdvertise, address.port);
-    control.socket.write(encodeReply(Reply.succeeded, bound));
-    await ended(control);
-    association.close();
-    log.debug({ client, ...(username && { user: username }), ...counts.passed() }, 'UDP association closed');
-    if (counts.packetsUp > 0 && counts.packetsDown === 0) logNoUdp(client);
+  } catch (error) {
+    await close();
+    throw error;
   }
-
-  function uplinks(): OpenUplink {
-    if (config.udpOverTcp) return streamUplinks({ streams, server, dialServer, clock, idleTimeout: UDP_IDLE_MS });
-    const datagrams = clientDatagrams(datagramServices(method, config.cryptoBackend));
-    return datagramUplinks({ datagrams, server, lookup: systemLookup(config.ipv6First) });
-  }
-
-  function dialServer(timeout = config.connectTimeout): Promise<Connection> {
-    const { host, port } = server;
-    const { ipv6First, noDelay } = config;
-    return dial({ host, port, timeout, ipv6First, noDelay, localAddress: undefined });
-  }
-
+  const at = listener.addresses.slice(0, config.listen.length);
   log.info(
     {
-      server: formatTarget(server),
-      method: method.name,
+      server: config.servers.map(formatTarget).join(', '),
+      method: pool.active.server.method.name,
       mode: config.mode,
       ...(config.udpOverTcp && { udpOverTcp: true }),
-      cryptoBackend: describeBackend(services.backend, config.cryptoBackend),
+      cryptoBackend: describeBackend(pool.active.services.backend, config.cryptoBackend),
       maxConnections,
     },
-    `SOCKS5 on ${listener.addresses.map(formatTarget).join(', ')}`,
+    `SOCKS5 on ${at.map(formatTarget).join(', ')}, and SOCKS4 and HTTP`,
   );
   return {
-    addresses: listener.addresses,
+    addresses: at,
     datagramCounts,
-    drain: () => {
-      extensions?.close();
-      return listener.drain();
+    status,
+    found: async () => {
+      if (asks) await pool.active.extensions.ask();
+      const { extensions, services } = pool.active;
+      return {
+        status: status(),
+        known: extensions.known,
+        backend: describeBackend(services.backend, config.cryptoBackend),
+        lanAddresses: config.lan === undefined ? [] : lanAddresses(),
+      };
     },
-    close: () => {
-      extensions?.close();
-      return listener.close();
+    drain: async () => {
+      http.drain();
+      await Promise.all(parts.map(part => part.drain()));
+      await close();
     },
+    close,
   };
 }
 
 const LOG_INTERVAL_MS = 10_000;
 
-/** How long the server may take to say what it is. */
-const PROBE_TIMEOUT_MS = 5_000;
+/** Of clusters that nobody has given another. */
+const DEFAULT_DOMAIN = 'cluster.local';
 
-/** The server has a time-out of its own for its connects, by default the same as ours; its word takes a moment longer. */
-const STATUS_MARGIN_MS = 5_000;
+const UDP_ONLY = 'ss-local was started for UDP only (-U)';
 
-/** Servers forget associations after some minutes, too. */
-const UDP_IDLE_MS = 300_000;
+/** Of a UDP forward: programs at a time, each of which has an association, and milliseconds until one is forgotten. */
+const FORWARDING = { maxClients: 1024, idleTimeout: 300_000 };
 
-const NO_DATAGRAM =
-  'no datagram came back: the target does not answer, or the server carries no UDP (ss-server -u), or no UDP gets ' +
-  'through to it (--udp-over-tcp), or password, method or clock differ';
-
-const NO_ANSWER =
-  'the server ended without an answer: it cannot reach the target, or password, method or clock differ from ours';
-
-/** When the client has closed the connection, or half of it; what it says is of no interest. */
-function ended({ socket }: Connection): Promise<void> {
-  return new Promise(resolve => {
-    socket.once('end', () => socket.end());
-    socket.once('close', () => resolve());
-    if (socket.closed) resolve();
-    else if (socket.readableEnded) socket.end();
-    socket.resume();
-  });
+interface TurnedAway {
+  readonly client: string;
+  readonly obstacle: string;
 }
 
-/** Failures of what the server sent, as opposed to failures of sockets. */
-function isServersFault(error: Error): boolean {
-  return (
-    error instanceof PodsocksError &&
-    ['ERR_AUTHENTICATION', 'ERR_HEADER', 'ERR_REPLAY', 'ERR_TIMESTAMP'].includes(error.code)
+/** The networks that this machine is in, as CIDRs of its addresses. */
+function attachedNetworks(): string[] {
+  return Object.values(networkInterfaces()).flatMap(entries => entries?.flatMap(({ cidr }) => cidr ?? []) ?? []);
+}
+
+/** By which other machines of the local network reach this one. */
+function lanAddresses(): string[] {
+  return Object.values(networkInterfaces()).flatMap(
+    entries =>
+      entries?.flatMap(({ internal, address, family }) => (internal || family !== 'IPv4' ? [] : address)) ?? [],
   );
+}
+
+function askerOf(client: string, username?: string): Asker {
+  return { client, username, isRemote: !isOfThisMachine(client) };
+}
+
+/** What comes to a port that stands for a target asks for nothing, and is told nothing. */
+function forwarded({ target }: Forward): ConnectRequest {
+  return { command: 'connect', target, rest: NOTHING, encodeReply: () => NOTHING };
+}
+
+const NOTHING = new Uint8Array(0);
+
+function clusterOf({ domain, namespace, nameservers, allowed, default: otherwise }: KnownServer): KnownCluster {
+  return {
+    ...(domain && { domain }),
+    ...(namespace && { namespace }),
+    nameservers: nameservers.map(({ host }) => host),
+    allowed,
+    default: otherwise,
+  };
 }

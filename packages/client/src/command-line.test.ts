@@ -2,8 +2,10 @@ import { EventEmitter } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatagramCounts } from '@podsocks/shared/net/datagram-counts';
 import { formatSsUrl } from '@podsocks/shared/wire/ss-url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { RunningClient } from './client.ts';
 import { type ClientProgram, main } from './command-line.ts';
 import type { ClientConfig } from './config.ts';
 
@@ -17,6 +19,22 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
+/** A client that does nothing, and hears nothing of its server. */
+function standIn(): RunningClient {
+  const none = async () => {};
+  const status = () => {
+    throw new Error('nobody asks');
+  };
+  return {
+    addresses: [],
+    datagramCounts: new DatagramCounts(),
+    status,
+    found: () => new Promise(() => {}),
+    drain: none,
+    close: none,
+  };
+}
+
 /** Runs ss-local with a start that stands in for startClient and is told to stop at once. */
 async function run(argv: readonly string[], env: Record<string, string> = {}) {
   const [out, err, logged]: [string[], string[], string[]] = [[], [], []];
@@ -26,7 +44,7 @@ async function run(argv: readonly string[], env: Record<string, string> = {}) {
     started.push(config);
     log.debug({ config, uri: SERVER_URL }, 'started');
     setImmediate(() => events.emit('SIGINT', 'SIGINT'));
-    return { drain: async () => {}, close: async () => {} };
+    return standIn();
   };
   const surroundings = {
     stdout: { write: (text: string) => out.push(text) },
@@ -34,7 +52,7 @@ async function run(argv: readonly string[], env: Record<string, string> = {}) {
     logTo: { write: (text: string) => logged.push(text) },
     events,
   };
-  const code = await main(argv, env, surroundings, { version: '1.2.3', start });
+  const code = await main(argv, env, surroundings, { version: '1.2.3', start, self: ['ss-local'] });
   return { code, out: out.join(''), err: err.join(''), logged: logged.join(''), started };
 }
 

@@ -3,14 +3,12 @@ import type { Connection } from '@podsocks/shared/net/connection';
 import type { FirstBytes } from '@podsocks/shared/net/relay';
 import type { Traffic } from '@podsocks/shared/net/traffic';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
-import type { ConnectReply, ConnectStatus } from '@podsocks/shared/wire/connect-status';
-import { encodeReply, Reply } from '@podsocks/shared/wire/socks5';
+import type { ConnectReply } from '@podsocks/shared/wire/connect-status';
+import type { ConnectRequest } from './connect-request.ts';
 import { requestStatus } from './connect-status.ts';
 import { firstFlight, sealFirst } from './first-flight.ts';
-import type { SocksRequest } from './socks-accept.ts';
-import { socksReply } from './socks-handshake.ts';
 
-/** When SOCKS clients get the reply to CONNECT: once the target was reached, where the server tells, or always at once. */
+/** When clients get the reply to a connect: once the target was reached, where the server tells, or always at once. */
 export const CONNECT_REPLIES = ['auto', 'early'] as const;
 
 export type ConnectReplySetting = (typeof CONNECT_REPLIES)[number];
@@ -19,7 +17,7 @@ export type ConnectReplySetting = (typeof CONNECT_REPLIES)[number];
 export interface Opened {
   readonly client: Connection;
   readonly tunnel: Connection;
-  readonly request: SocksRequest;
+  readonly request: ConnectRequest;
   readonly sealer: RequestSealer;
   readonly opener: StreamOpener;
 }
@@ -34,7 +32,7 @@ export interface Begun {
 
 /** What the reply is where there will be nothing to relay. */
 export interface Refused {
-  readonly reply: ConnectReply;
+  readonly reply: Exclude<ConnectReply, 'succeeded'>;
   /** In words, for the log; undefined where the client has gone. */
   readonly reason: string | undefined;
   /** Set where the server has not said what it should have. */
@@ -46,7 +44,7 @@ export interface Refused {
  * first leaves together with the request.
  */
 export async function replyEarly({ client, request, sealer }: Opened): Promise<Begun> {
-  client.socket.write(socksReply(request.version, 'succeeded'));
+  say(client, request.encodeReply('succeeded'));
   return { first: await firstFlight(client, sealer, request.rest), traffic: { bytesUp: 0, bytesDown: 0 } };
 }
 
@@ -54,10 +52,13 @@ export async function replyEarly({ client, request, sealer }: Opened): Promise<B
  * Says what the server says, once it does. The reply of a refusal is left to the caller.
  *
  * @param timeout milliseconds that the server has.
+ * @param late is called when it has not answered within {@link LATE_MS}, and may still.
  */
-export async function replyTruly(opened: Opened, timeout: number): Promise<Begun | Refused> {
+export async function replyTruly(opened: Opened, timeout: number, late: () => void): Promise<Begun | Refused> {
   const { client, request, sealer } = opened;
+  const timer = setTimeout(late, LATE_MS);
   const outcome = await requestStatus({ ...opened, rest: request.rest, timeout });
+  clearTimeout(timer);
   if (outcome.kind === 'gone') return { reply: 'generalFailure', reason: undefined };
   if (outcome.kind === 'failed') {
     const { error } = outcome;
@@ -66,19 +67,23 @@ export async function replyTruly(opened: Opened, timeout: number): Promise<Begun
   }
   const { status, answer, payload } = outcome;
   if (status.reply !== 'succeeded') return { reply: status.reply, reason: REASONS[status.reply] };
-  client.socket.write(succeeded(request.version, status));
-  if (answer.length > 0) client.socket.write(answer);
+  say(client, request.encodeReply('succeeded', status.bound));
+  say(client, answer);
   return {
     first: payload.length > 0 ? sealFirst(sealer, payload, payload.length) : undefined,
     traffic: { bytesUp: 0, bytesDown: answer.length },
   };
 }
 
-function succeeded(version: 4 | 5, { bound }: ConnectStatus): Uint8Array {
-  return version === 5 ? encodeReply(Reply.succeeded, bound) : socksReply(4, 'succeeded');
+/** Most targets are reached, or refuse, sooner than this; a server that has died says nothing either. */
+const LATE_MS = 2_000;
+
+function say({ socket }: Connection, bytes: Uint8Array): void {
+  if (bytes.length > 0) socket.write(bytes);
 }
 
-const REASONS: Record<Exclude<ConnectReply, 'succeeded'>, string> = {
+/** What a server's refusal means, in words. */
+export const REASONS: Record<Exclude<ConnectReply, 'succeeded'>, string> = {
   generalFailure: 'the server could not connect; its log says why',
   notAllowed: "not allowed by the server's policy",
   networkUnreachable: 'network unreachable',

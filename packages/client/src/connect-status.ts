@@ -21,8 +21,8 @@ export type StatusOutcome =
   | { readonly kind: 'failed'; readonly error: Error };
 
 export interface StatusRequest {
-  /** Whose request it is. It does not read. */
-  readonly client: Connection;
+  /** Whose request it is, where it is a connection. It does not read. */
+  readonly client: Connection | undefined;
   /** To the server. It does not read. */
   readonly tunnel: Connection;
   readonly sealer: RequestSealer;
@@ -58,7 +58,7 @@ export function requestStatus({
 
     const settle = (outcome: StatusOutcome) => {
       clearTimeout(timer);
-      client.socket.off('end', onClientEnd).off('close', onClientClose).pause();
+      client?.socket.off('end', onClientEnd).off('close', onClientClose).pause();
       tunnel.socket.off('end', onServerEnd).off('error', fail).off('close', onServerEnd).pause();
       resolve(outcome);
     };
@@ -75,11 +75,14 @@ export function requestStatus({
       timeout,
     );
 
-    client.receive = (input, length) => {
-      early.push(Uint8Array.from(input.subarray(0, length)));
-      earlyBytes += length;
-      return earlyBytes < MAX_EARLY_BYTES;
-    };
+    if (client !== undefined) {
+      client.receive = (input, length) => {
+        early.push(Uint8Array.from(input.subarray(0, length)));
+        earlyBytes += length;
+        return earlyBytes < MAX_EARLY_BYTES;
+      };
+      client.socket.on('end', onClientEnd).on('close', onClientClose);
+    }
     tunnel.receive = (input, length) => {
       const out = buffers.take(opener.openedLength(length));
       try {
@@ -96,16 +99,15 @@ export function requestStatus({
       }
       return false;
     };
-    client.socket.on('end', onClientEnd).on('close', onClientClose);
     tunnel.socket.on('end', onServerEnd).on('error', fail).on('close', onServerEnd);
 
     const { buffer, length } = sealFirst(sealer, rest, 0);
     tunnel.socket.write(buffer.subarray(0, length));
     if (tunnel.socket.writableLength === 0) buffers.give(buffer); // else the kernel has not taken it yet
-    if (client.socket.closed) onClientClose();
+    if (client?.socket.closed) onClientClose();
     else {
       tunnel.socket.resume();
-      if (earlyBytes < MAX_EARLY_BYTES) client.socket.resume();
+      if (earlyBytes < MAX_EARLY_BYTES) client?.socket.resume();
     }
   });
 }

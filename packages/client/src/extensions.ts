@@ -20,6 +20,12 @@ export interface ExtensionsOptions {
   /** Asks the server. Never rejects. */
   readonly probe: (signal: AbortSignal) => Promise<ProbeOutcome>;
   readonly log: Logger;
+  /** What the log calls the server; default: there is no other. */
+  readonly name?: string;
+  /** Is told of each answer, and where something else is known of the server than before. */
+  readonly answered?: (outcome: ProbeOutcome, isNews: boolean) => void;
+  /** Is told of each connect status that has come. */
+  readonly proved?: () => void;
   /** A clock that never steps back, in milliseconds. */
   readonly now: () => number;
 }
@@ -43,26 +49,39 @@ export class Extensions {
   #broken = 0;
   #brokenAt = Number.NEGATIVE_INFINITY;
   #said = '';
+  #known: KnownServer | undefined;
 
   constructor(options: ExtensionsOptions) {
     this.#options = options;
   }
 
-  /** Asks the server, unless it is being asked. */
-  ask(): void {
-    if (this.#closing.signal.aborted || this.#probing !== undefined) return;
+  /** What the server has said of itself and its cluster, the last time that it said something. */
+  get known(): KnownServer | undefined {
+    return this.#known;
+  }
+
+  /** What it has shown to be: `unknown` before the first answer, and while it is silent or in doubt. */
+  get kind(): ProbeOutcome['kind'] {
+    return this.#kind;
+  }
+
+  /** Asks the server, unless it is being asked. Resolves with the answer, or when it is late. */
+  ask(): Promise<void> {
+    if (this.#closing.signal.aborted) return Promise.resolve();
+    if (this.#probing !== undefined) return this.#probing;
     const { probe, now } = this.#options;
     this.#askedAt = now();
     this.#probing = probe(this.#closing.signal).then(outcome => {
       this.#probing = undefined;
       this.#learn(outcome);
     });
+    return this.#probing;
   }
 
   /** Whether a request is to ask for a connect status. Waits a moment for a server of which nothing is known yet. */
   async wantsStatus(): Promise<boolean> {
     const { now } = this.#options;
-    if (now() - this.#seenAt >= (this.#kind === 'unknown' ? RETRY_MS : GOOD_MS)) this.ask();
+    if (now() - this.#seenAt >= (this.#kind === 'unknown' ? RETRY_MS : GOOD_MS)) void this.ask();
     const left = this.#askedAt + PATIENCE_MS - now();
     if (this.#isAwaited && this.#probing !== undefined && left > 0) await within(left, this.#probing);
     // Whoever answers for all names there may answer for this one, too.
@@ -72,6 +91,7 @@ export class Extensions {
 
   /** The server has sent a connect status. */
   proven(): void {
+    this.#options.proved?.();
     if (this.#kind !== 'podsocks') return;
     this.#seenAt = this.#options.now();
     this.#broken = 0;
@@ -82,12 +102,12 @@ export class Extensions {
     if (this.#kind === 'podsocks') {
       this.#broken++;
       this.#brokenAt = this.#options.now();
-      if (this.#broken === MOST_BROKEN) this.#options.log.warn(BROKEN);
+      if (this.#broken === MOST_BROKEN) this.#options.log.warn(broken(this.#options.name));
     }
     this.#kind = 'unknown';
     this.#server = undefined;
     this.#isAwaited = true;
-    this.ask();
+    void this.ask();
   }
 
   close(): void {
@@ -95,30 +115,46 @@ export class Extensions {
   }
 
   #learn(outcome: ProbeOutcome): void {
-    const { log, now } = this.#options;
+    const { log, now, name, answered } = this.#options;
     if (this.#closing.signal.aborted) return;
+    const wasPlain = this.#kind === 'plain';
+    const before = this.#known;
     this.#seenAt = now();
     this.#isAwaited = false;
     this.#kind = outcome.kind;
     this.#server = outcome.kind === 'podsocks' ? outcome.server : undefined;
-    const text = said(outcome);
-    if (text === this.#said) return;
+    if (outcome.kind === 'podsocks') this.#known = outcome.server;
+    // Once only, it may be a tunnel in front of a server that has just died.
+    else if (outcome.kind === 'plain' && wasPlain) this.#known = undefined;
+    const text = said(outcome, serverNamed(name));
+    if (text !== this.#said) log.info(text);
     this.#said = text;
-    log.info(text);
+    answered?.(outcome, !isSame(before, this.#known));
   }
 }
 
-function said(outcome: ProbeOutcome): string {
-  if (outcome.kind === 'plain') return `plain Shadowsocks server: ${EARLY}`;
+function said(outcome: ProbeOutcome, server: string): string {
+  if (outcome.kind === 'plain') return `${server} is a plain Shadowsocks server: ${EARLY}`;
   if (outcome.kind === 'unknown')
-    return `the server does not say what it is (${outcome.reason}); until it does, ${EARLY}`;
+    return `${server} does not say what it is (${outcome.reason}); until it does, ${EARLY}`;
   const { version, domain, hasConnectStatus } = outcome.server;
   const cluster = domain === undefined ? '' : `, cluster domain ${domain}`;
-  return `the server is podsocks ${version}${cluster}${hasConnectStatus ? '' : `: ${EARLY}`}`;
+  return `${server} is podsocks ${version}${cluster}${hasConnectStatus ? '' : `: ${EARLY}`}`;
 }
 
-const BROKEN =
-  'the server says that it is podsocks, and does not tell what becomes of a connect; taking it for a plain one for 5 minutes';
+/** Clocks apart, which differ a little each time. */
+function isSame(one: KnownServer | undefined, other: KnownServer | undefined): boolean {
+  const text = (known: KnownServer | undefined) => JSON.stringify({ ...known, clockAhead: undefined });
+  return one === other || text(one) === text(other);
+}
+
+function broken(name: string | undefined): string {
+  return `${serverNamed(name)} says that it is podsocks, and does not tell what becomes of a connect; taking it for a plain one for 5 minutes`;
+}
+
+function serverNamed(name: string | undefined): string {
+  return name === undefined ? 'the server' : `the server ${name}`;
+}
 
 const EARLY = 'the answer to a connect is given before the target is reached';
 

@@ -7,6 +7,7 @@ import { clientStreams, serverStreams } from '@podsocks/shared/crypto/streams';
 import { dial } from '@podsocks/shared/net/dial';
 import { streamServices } from '@podsocks/shared/net/stream-services';
 import { onTestFinished } from 'vitest';
+import type { Server } from './servers.ts';
 
 /** A server of Shadowsocks in the test's own hands. */
 
@@ -20,6 +21,11 @@ const KEYRING: Keyring = {
   matched() {},
 };
 
+/** A server as the configuration has it, that nobody listens as. */
+export function fakeEntry(port = 1): Server {
+  return { host: '127.0.0.1', port, method: METHOD, keys: clientKeys(METHOD, PASSWORD) };
+}
+
 /** A request that has come, and the connection that it came by. */
 export interface Asked {
   readonly socket: Socket;
@@ -31,6 +37,8 @@ export interface Asked {
 }
 
 export interface FakeServer {
+  /** As the configuration has it. */
+  readonly server: Server;
   readonly keys: ReturnType<typeof clientKeys>;
   /** The client's side, with a replay filter of its own. */
   readonly streams: ReturnType<typeof clientStreams>;
@@ -72,10 +80,21 @@ export async function startFakeServer(serve: (asked: Asked) => void): Promise<Fa
     server.close();
   });
   const { port } = server.address() as AddressInfo;
+  const entry = fakeEntry(port);
   return {
-    keys: clientKeys(METHOD, PASSWORD),
+    server: entry,
+    keys: entry.keys,
     streams: clientStreams(streamServices(METHOD, 'auto')),
     dialServer: (timeout = 5_000) => dial({ host: '127.0.0.1', port, timeout, ipv6First: false, noDelay: true }),
     open: () => sockets.size,
   };
+}
+
+/** What a podsocks server answers to `GET /v1/info`, or anybody to anything. */
+export function answerInformation(
+  { socket, seal }: Asked,
+  information: object = { podsocks: { version: '1.2.3' }, features: ['connect-status'], cluster: {} },
+): void {
+  const body = JSON.stringify(information);
+  socket.write(seal(`HTTP/1.1 200 OK\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`));
 }

@@ -6,10 +6,18 @@ import { probeServer } from './server-probe.ts';
 
 const INFORMATION = {
   podsocks: { version: '1.2.3' },
-  time: '2026-01-01T00:00:00.000Z',
+  time: new Date().toISOString(),
   user: 'ada',
   features: ['connect-status', 'something-new'],
-  cluster: { domain: 'cluster.local', namespace: 'default' },
+  cluster: {
+    domain: 'cluster.local',
+    namespace: 'default',
+    nameservers: ['10.96.0.10'],
+    search: ['default.svc.cluster.local'],
+    ndots: 5,
+    allowed: ['10.0.0.0/8'],
+    default: 'deny',
+  },
 };
 
 function http(body: string, { status = '200 OK', headers = '' } = {}): string {
@@ -42,7 +50,13 @@ describe('a server', () => {
   it('that says so is podsocks', async () => {
     expect(await probe(tells(INFORMATION))).toEqual({
       kind: 'podsocks',
-      server: { version: '1.2.3', domain: 'cluster.local', hasConnectStatus: true },
+      server: {
+        ...{ version: '1.2.3', user: 'ada', clockAhead: expect.any(Number) },
+        ...{ hasConnectStatus: true, carriesUdp: false, carriesUdpOverTcp: false },
+        ...{ domain: 'cluster.local', namespace: 'default', search: ['default.svc.cluster.local'], ndots: 5 },
+        ...{ nameservers: [{ host: '10.96.0.10', port: 53 }], allowed: ['10.0.0.0/8'], default: 'deny' },
+      },
+      roundTrip: expect.any(Number),
     });
   });
 
@@ -52,7 +66,7 @@ describe('a server', () => {
       const text = http(JSON.stringify(information));
       for (let at = 0; at < text.length; at += 7) socket.write(seal(text.slice(at, at + 7)));
     });
-    expect(outcome).toEqual({
+    expect(outcome).toMatchObject({
       kind: 'podsocks',
       server: { version: '2.0.0-rc.1', domain: undefined, hasConnectStatus: false },
     });
@@ -62,7 +76,7 @@ describe('a server', () => {
     ['FIN', ({ socket }) => void socket.end()],
     ['RST', ({ socket }) => void socket.resetAndDestroy()],
   ])('that ends without a byte, by %s, is another one', async (_, serve) => {
-    expect(await probe(serve)).toEqual({ kind: 'plain' });
+    expect(await probe(serve)).toEqual({ kind: 'plain', roundTrip: expect.any(Number) });
   });
 
   it.each<[string, (asked: Asked) => void, string]>([

@@ -3,23 +3,16 @@ import type { ClientKeys } from '@podsocks/shared/crypto/key-derivation';
 import type { ClientStreams } from '@podsocks/shared/crypto/stream';
 import type { Connection } from '@podsocks/shared/net/connection';
 import { StreamDuplex } from '@podsocks/shared/net/stream-duplex';
-import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { INFORMATION_HOST } from '@podsocks/shared/wire/information';
+import { type KnownServer, noInformation, readInformation } from './servers/known-server.ts';
 
-/** What ss-local wants to know of a podsocks server. */
-export interface KnownServer {
-  readonly version: string;
-  /** The domain of its cluster, where it is in one. */
-  readonly domain: string | undefined;
-  /** Whether it tells what became of a connect. */
-  readonly hasConnectStatus: boolean;
-}
+export type { KnownServer } from './servers/known-server.ts';
 
-/** What a server has shown to be. */
+/** What a server has shown to be, and the milliseconds between the request and the answer. */
 export type ProbeOutcome =
-  | { readonly kind: 'podsocks'; readonly server: KnownServer }
+  | { readonly kind: 'podsocks'; readonly server: KnownServer; readonly roundTrip: number }
   /** It has ended the connection without a byte, as a server does that does not know the name. */
-  | { readonly kind: 'plain' }
+  | { readonly kind: 'plain'; readonly roundTrip: number }
   /** It cannot be reached, is silent, or has answered something else. */
   | { readonly kind: 'unknown'; readonly reason: string };
 
@@ -43,21 +36,28 @@ export async function probeServer(options: ProbeOptions): Promise<ProbeOutcome> 
   const { streams, keys, timeout } = options;
   const signal = AbortSignal.any([options.signal, AbortSignal.timeout(timeout)]);
   let connection: Connection | undefined;
+  let askedAt = 0;
+  let bytesBefore = 0; // which a proxy on the way has said
   try {
     connection = await options.dialServer(timeout);
     signal.throwIfAborted();
+    bytesBefore = connection.socket.bytesRead;
+    askedAt = performance.now();
     const sealer = streams.sealRequest(keys, INFORMATION_HOST);
     const opener = streams.openResponse(keys, sealer.salt);
     const stream = new StreamDuplex({ connection, opener, sealer, first: undefined });
     try {
-      return { kind: 'podsocks', server: readInformation(await fetchInformation(stream, signal)) };
+      const information = await fetchInformation(stream, signal);
+      const roundTrip = performance.now() - askedAt;
+      return { kind: 'podsocks', server: readInformation(information, Date.now() - roundTrip / 2), roundTrip };
     } finally {
       stream.destroy();
     }
   } catch (error) {
     if (signal.aborted) return { kind: 'unknown', reason: `no answer within ${timeout / 1000} s` };
-    const isSilent = connection?.socket.bytesRead === 0;
-    return isSilent ? { kind: 'plain' } : { kind: 'unknown', reason: (error as Error).message };
+    const isSilent = connection?.socket.bytesRead === bytesBefore;
+    if (isSilent) return { kind: 'plain', roundTrip: performance.now() - askedAt };
+    return { kind: 'unknown', reason: (error as Error).message };
   } finally {
     connection?.close();
   }
@@ -83,33 +83,4 @@ async function readBody(response: IncomingMessage): Promise<string> {
     parts.push(part);
   }
   return Buffer.concat(parts).toString();
-}
-
-/** @throws PodsocksError ERR_HEADER for what podsocks would not say. */
-function readInformation(body: string): KnownServer {
-  let information: unknown;
-  try {
-    information = JSON.parse(body);
-  } catch {
-    throw noInformation('no JSON');
-  }
-  const { podsocks, features, cluster } = asObject(information);
-  const { version } = asObject(podsocks);
-  const { domain } = asObject(cluster);
-  // Both are printed.
-  if (typeof version !== 'string' || !/^[\w.+-]{1,64}$/.test(version)) throw noInformation('no version of podsocks');
-  if (!Array.isArray(features)) throw noInformation('no list of features');
-  return {
-    version,
-    domain: typeof domain === 'string' && /^[\w.-]{1,253}$/.test(domain) ? domain : undefined,
-    hasConnectStatus: features.includes('connect-status'),
-  };
-}
-
-function asObject(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
-}
-
-function noInformation(what: string): PodsocksError {
-  return new PodsocksError('ERR_HEADER', `${INFORMATION_HOST.host} answers what podsocks would not: ${what}`);
 }

@@ -9,13 +9,15 @@ import {
   type Layer,
   located,
   portOf,
+  type Setting,
   type Settings,
   type Sourced,
   several,
   single,
 } from '@podsocks/shared/settings/settings';
 import { asText, parseHost, parsePort } from '@podsocks/shared/settings/values';
-import { parseSsUrl } from '@podsocks/shared/wire/ss-url';
+import { parseSsUrl, type SsUrl } from '@podsocks/shared/wire/ss-url';
+import { POOL_SETTINGS, poolFields } from './servers/fields.ts';
 
 /** A server that ss-local connects to. */
 export interface Server {
@@ -32,17 +34,29 @@ const DEFAULT_PORT = 8388;
 
 /** What of the command line says which servers, beside the common -m and -k. */
 export const serverSettings = {
-  url: single({ flags: 'ss://URL', env: 'SS_URL' }, 'the server; stands for -s, -p, -m and -k', parseSsUrl),
+  url: {
+    flags: 'ss://URL',
+    env: 'SS_URL',
+    describe: 'the server, or several; stands for -s, -p, -m and -k',
+    repeatable: true,
+    // There may be commas within.
+    read: texts => (texts.length === 0 ? [] : splitUrls(texts.join(',')).map(parseSsUrl)),
+  } satisfies Setting<readonly SsUrl[]>,
   server: several({ flags: '-s, --server <host>', env: 'SS_SERVER' }, 'server, may be repeated', parseHost),
   serverPort: single(
     { flags: '-p, --server-port <port>', env: 'SS_SERVER_PORT' },
     `port of the server (default: ${DEFAULT_PORT})`,
     parsePort,
   ),
+  ...POOL_SETTINGS,
 } satisfies Settings;
 
+function splitUrls(text: string): string[] {
+  return text.split(/,\s*(?=ss:\/\/)/i);
+}
+
 /** SIP008 says server, server_port and remarks; the other names are those of shadowsocks-rust. */
-const ENTRY_FIELDS = {
+export const ENTRY_FIELDS = {
   server: text(parseHost).optional(),
   address: text(parseHost).optional(),
   server_port: number(parsePort).optional(),
@@ -56,55 +70,82 @@ const ENTRY_FIELDS = {
   disabled: yesOrNo.optional(),
 } satisfies Fields;
 
+export const serverListFields = { servers: records(ENTRY_FIELDS) } satisfies Fields;
+
 /** What of the file says which servers, beside the common "server", "method" and "password". */
 export const serverFields = {
   server_port: number(parsePort),
-  servers: records(ENTRY_FIELDS),
+  ...serverListFields,
+  ...poolFields,
 } satisfies Fields;
 
 type Given = Layer<typeof serverSettings & Pick<typeof commonSettings, 'method' | 'password'>>;
 type File = FileLayer<typeof serverFields & Pick<typeof commonFields, 'server' | 'method' | 'password'>>;
 
-/** Lets a URL give, within its source, what -s, -p, -m and -k would. */
+/** Lets a URL give, within its source, what -s, -p, -m and -k would; of several each keeps its own. */
 export function withUrl<L extends Given>(layer: L): L {
-  const { url } = layer;
+  const { url, ...others } = layer;
   if (!url) return layer;
-  const { value, from } = url;
+  const { value: urls, from } = url;
+  if (urls.length === 0) return others as unknown as L;
   const rival = layer.server ?? layer.serverPort ?? layer.method ?? layer.password;
   if (rival) {
     throw new PodsocksError('ERR_USAGE', `${from} and ${rival.from} both say how to reach the server; leave one out`);
   }
-  if (value.plugin) {
+  if (urls.some(({ plugin }) => plugin)) {
     throw wrong(`${from}: the server wants a plugin, and plugins are not available yet; ask for a URL without`);
   }
+  const [first] = urls;
   return {
     ...layer,
-    server: { value: [{ host: value.host, port: value.port }], from },
-    method: { value: methodNamed(value.method), from },
-    password: { value: value.password, from },
+    server: { value: urls.map(({ host, port }) => ({ host, port })), from },
+    ...(urls.length === 1 && {
+      method: { value: methodNamed(first!.method), from },
+      password: { value: first!.password, from },
+    }),
   };
 }
 
-/** A server named by flag or environment replaces the list of the file; what else they say holds for the whole list. */
+/**
+ * A server named by flag or environment replaces the list of the file; what else they say holds for the whole list.
+ *
+ * @returns none only where a list of servers is to be had elsewhere.
+ */
 export function serversOf(flags: Given, environment: Given, file: File): readonly Server[] {
   const given = { ...environment, ...flags };
   if (file.servers && !given.server) return listedServers(file.servers, given, file);
-  const { server, url, method, password } = { ...file, ...given };
-  if (!server) throw wrong('no server; give an ss:// URL, -s (--server), SS_URL, or "server" or "servers" in the file');
-  const name = url && url.from === server.from ? url.value.tag : undefined;
-  return server.value.map(({ host, port }) =>
-    serverOf({
+  const { server, url, method, password, serversUrl, serversFile } = { ...file, ...given };
+  if (!server) {
+    if (serversUrl || serversFile) return [];
+    throw wrong('no server; give an ss:// URL, -s (--server), SS_URL, or "server" or "servers" in the file');
+  }
+  const urls = url && url.from === server.from ? url.value : [];
+  // Flags are above a URL of the environment only.
+  const above = flags.url || urls.length < 2 ? {} : flags;
+  return server.value.map(({ host, port }, i) => {
+    const own = urls.length < 2 ? undefined : urls[i];
+    return serverOf({
       host,
       port: portOf(port, server, [flags, environment, file]),
-      method,
-      password,
-      name,
+      method: own ? (above.method ?? { value: methodNamed(own.method), from: server.from }) : method,
+      password: own ? (above.password ?? { value: own.password, from: server.from }) : password,
+      name: urls[i]?.tag,
       from: server.from,
-    }),
-  );
+    });
+  });
 }
 
-function listedServers(listed: NonNullable<File['servers']>, given: Given, file: File): readonly Server[] {
+/**
+ * The servers of a list; at least one.
+ *
+ * @param given what holds for all of them, above what their entries say, and `file`, below.
+ * @throws PodsocksError ERR_CONFIG.
+ */
+export function listedServers(
+  listed: NonNullable<File['servers']>,
+  given: Given = {},
+  file: File = {},
+): readonly Server[] {
   if (file.server) throw wrong(`${file.server.from}: is given beside "servers"; put it into the list`);
   const servers = listed.value.flatMap((entry, i) => {
     if (entry.disabled) return [];

@@ -7,9 +7,9 @@ import {
   type Offered,
   SocksHandshake,
   type SocksProgress,
-  type SocksUser,
   socksReply,
 } from './socks-handshake.ts';
+import type { SocksUser } from './socks-users.ts';
 
 const USERS: readonly SocksUser[] = [
   { username: 'ada', password: 'lovelace' },

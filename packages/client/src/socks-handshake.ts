@@ -1,14 +1,8 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { Atyp, formatTarget, type Target } from '@podsocks/shared/wire/address';
 import * as socks4 from '@podsocks/shared/wire/socks4';
 import * as socks5 from '@podsocks/shared/wire/socks5';
-
-/** Who may use the port. Once there is one, nobody gets in without a password. */
-export interface SocksUser {
-  readonly username: string;
-  readonly password: string;
-}
+import { authenticate, type SocksUser } from './socks-users.ts';
 
 /**
  * What the bytes so far have come to. In every state `reply` (often empty) goes to the client first.
@@ -230,26 +224,6 @@ const COMMAND_NAMES: Record<4 | 5, Record<number, string>> = {
     [socks5.Command.udpAssociate]: 'UDP ASSOCIATE',
   },
 };
-
-/**
- * The user with this name and password. Every user is compared, and both parts of each, so that the time it takes says
- * neither who exists nor which part was wrong. Digests make the lengths equal, as timingSafeEqual needs them.
- */
-function authenticate(users: readonly SocksUser[], username: Uint8Array, password: Uint8Array): string | undefined {
-  const usernameDigest = sha256(username);
-  const passwordDigest = sha256(password);
-  let found: string | undefined;
-  for (const user of users) {
-    const isName = timingSafeEqual(sha256(user.username), usernameDigest);
-    const isPassword = timingSafeEqual(sha256(user.password), passwordDigest);
-    if (isName && isPassword) found = user.username;
-  }
-  return found;
-}
-
-function sha256(data: string | Uint8Array): Uint8Array {
-  return createHash('sha256').update(data).digest();
-}
 
 /** What speaks when neither SOCKS4 nor SOCKS5 does, from its first byte: a client has been given the wrong kind of URL. */
 function describeStranger(byte: number): string {

@@ -186,6 +186,8 @@ describe('--help', () => {
         '--audit',
         '--admin',
         '--proxy-protocol',
+        '--plugin',
+        '--plugin-opts',
         '--drain-timeout',
         '--workers',
         '-k',
@@ -230,6 +232,8 @@ describe('--help', () => {
         'SS_NAMESERVER',
         'SS_PASSWORD',
         'SS_PASSWORD_FILE',
+        'SS_PLUGIN',
+        'SS_PLUGIN_OPTS',
         'SS_POLICY_DEFAULT',
         'SS_SERVER',
         'SS_SERVER_PORT',
@@ -262,9 +266,10 @@ describe('--help', () => {
     for (const [short, long, value] of flagsIn((await run(['--help'])).out)) {
       const argument = value ? [values[long!] ?? (long === '--local-address' ? '::1' : '1')] : [];
       const password = long === '--password' || long === '--password-file' ? [] : ['-k', 'x'];
+      const needed = long === '--plugin-opts' ? [...password, '--plugin', 'x'] : password;
       for (const flag of [short, long]) {
         if (!flag) continue;
-        const { code, err } = await run(['-m', 'aes-256-gcm', ...password, '--check', flag, ...argument]);
+        const { code, err } = await run(['-m', 'aes-256-gcm', ...needed, '--check', flag, ...argument]);
         const refused = long === '--reuse-port' && err.includes('needs Node.js 22.12');
         expect({ flag, code: refused ? 0 : code, err: refused ? '' : err.replace(/^.*warning.*\n/, '') }).toEqual({
           flag,

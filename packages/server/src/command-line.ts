@@ -101,7 +101,7 @@ export async function main(
 
 function describe(config: ServerConfig): [label: string, value: string][] {
   const { listen, method, bindAddress, workers, mode, udpMaxAssociations, udpTimeout } = config;
-  const { nameservers, dnsSearch, dnsNdots, policy, audit, proxyProtocol, admin } = config;
+  const { nameservers, dnsSearch, dnsNdots, policy, audit, proxyProtocol, admin, plugin } = config;
   return [
     ['listen', listen.map(formatTarget).join(', ')],
     ['method', method.name],
@@ -114,6 +114,10 @@ function describe(config: ServerConfig): [label: string, value: string][] {
     ['admin', admin === undefined ? 'off' : formatTarget(admin)],
     ['audit', audit === undefined ? 'off' : audit === '-' ? 'standard output' : audit],
     ['PROXY protocol', proxyProtocol ? 'expected of every TCP connection' : 'off'],
+    [
+      'plugin',
+      plugin === undefined ? 'none' : `${plugin.command}${plugin.options === undefined ? '' : ', with options'}`,
+    ],
     ['workers', `${workers}`],
     ...(carriesUdp(mode)
       ? ([
@@ -146,7 +150,7 @@ function newPassword(parsed: Readonly<Record<string, unknown>>, env: Environment
 
 /** One URL for each user, and for the one whose password is the server's. */
 function urls({ config, secrets }: LoadedServer, parsed: Readonly<Record<string, unknown>>): string[] {
-  const server = publicServer('url', config.method, parsed, config.listen[0]!.port);
+  const server = publicServer('url', { ...config, port: config.listen[0]!.port }, parsed);
   if (server === undefined) throw missingHost('url');
   if (secrets.users.length === 0 && config.usersPath === undefined) return [serverUrl(server, secrets.password!)];
   return secrets.users.map(user => userUrl(server, user, secrets.password));

@@ -214,6 +214,14 @@ const settings: readonly {
     pick: ({ config }) => config.proxyProtocol,
   },
   {
+    name: 'plugin',
+    flag: ['one', 'one'],
+    env: ['SS_PLUGIN', 'two', 'two'],
+    file: ['plugin', 'three', 'three'],
+    none: undefined,
+    pick: ({ config }) => config.plugin?.command,
+  },
+  {
     name: 'workers',
     flag: ['2', 2],
     env: ['SS_WORKERS', 'auto', availableParallelism()],
@@ -336,7 +344,7 @@ describe('precedence', () => {
   );
 
   test('the table above has every setting', () => {
-    const elsewhere = ['acl', 'users', 'passwordFile', 'config', 'fastOpen', 'mptcp', 'check'];
+    const elsewhere = ['acl', 'users', 'pluginOpts', 'passwordFile', 'config', 'fastOpen', 'mptcp', 'check'];
     expect([...settings.map(({ name }) => name as string), ...elsewhere].sort()).toEqual(
       Object.keys(SERVER_SETTINGS).sort(),
     );

@@ -3,6 +3,13 @@ import { availableParallelism } from 'node:os';
 import { backendFor } from '@podsocks/shared/crypto/backends';
 import { serverKey } from '@podsocks/shared/crypto/key-derivation';
 import { DEFAULT_METHOD, type Method, methodNamed } from '@podsocks/shared/crypto/methods';
+import type { Network } from '@podsocks/shared/matching/network';
+import {
+  PLUGIN_FOREIGN_FIELDS,
+  PLUGIN_SETTINGS,
+  type PluginConfig,
+  pluginFields,
+} from '@podsocks/shared/plugin/fields';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import type { Preamble } from '@podsocks/shared/runtime/lifecycle';
 import {
@@ -37,8 +44,8 @@ import { formatTarget } from '@podsocks/shared/wire/address';
 import { ADMIN_SETTINGS, adminFields } from './admin/fields.ts';
 import { AUDIT_SETTINGS, auditFields } from './audit/fields.ts';
 import { DEFAULT_USER, knownUsers } from './keyring.ts';
+import { withPlugin } from './plugin/plugin-settings.ts';
 import { POLICY_SETTINGS, policyFields } from './policy/fields.ts';
-import type { Network } from './policy/network.ts';
 import type { PolicyOptions } from './policy/policy.ts';
 import { policyFrom } from './policy/policy-sources.ts';
 import { PROXY_PROTOCOL_SETTINGS, proxyProtocolFields } from './proxy-protocol/fields.ts';
@@ -51,6 +58,10 @@ import { type ListedUser, listedUsers, readUsers } from './users/users-files.ts'
 /** What ss-server runs with. Times in milliseconds. */
 export interface ServerConfig extends CommonConfig {
   readonly listen: readonly { readonly host: string; readonly port: number }[];
+  /** Listens for TCP in the server's place, and hands on what comes. */
+  readonly plugin?: PluginConfig;
+  /** Behind a plugin: where it listens, and UDP is served; `listen` is what it hands on to. */
+  readonly publicListen?: ServerConfig['listen'];
   readonly method: Method;
   /** SIP022: the PSK, or the iPSK where there are users. SIP004: the key; absent where there are users. */
   readonly key?: Uint8Array;
@@ -131,6 +142,7 @@ export const SERVER_SETTINGS = {
   ...AUDIT_SETTINGS,
   ...ADMIN_SETTINGS,
   ...PROXY_PROTOCOL_SETTINGS,
+  ...PLUGIN_SETTINGS,
   drainTimeout: drainTimeoutSetting(DEFAULTS.drainTimeout),
   workers: single(
     { flags: '--workers <number>', env: 'SS_WORKERS' },
@@ -153,6 +165,7 @@ const FILE_FIELDS = {
   ...auditFields,
   ...adminFields,
   ...proxyProtocolFields,
+  ...pluginFields,
   ...usersFields,
 } satisfies Fields;
 
@@ -160,6 +173,7 @@ const FOREIGN: ForeignFields = {
   // shadowsocks-libev's example, which many files began as, has it for both programs.
   noEffect: { local_port: 'it belongs to ss-local' },
   refused: {
+    ...PLUGIN_FOREIGN_FIELDS,
     servers: 'there is one port; use "server" and "server_port", and "users" for several passwords',
     socks_users: 'they belong to ss-local; remove it',
     connect_reply: 'it belongs to ss-local; put it into its file',
@@ -189,7 +203,7 @@ export function loadServer(
   const { key, users, secrets } = withKeys(method, given.password, listed, usersPath);
   if (usersPath && users.length === 0) warn(`${usersPath.from}: ${usersPath.value} has no user yet`);
   const bindAddress = bindAddressOf(flags.localAddress ?? environment.localAddress ?? addressesIn(file));
-  const config: ServerConfig = {
+  const bare: ServerConfig = {
     listen: listenOf(settings),
     method,
     ...(key && { key }),
@@ -211,6 +225,7 @@ export function loadServer(
     ...(bindAddress && { bindAddress }),
     ...commonConfig(given, DEFAULTS, { warn, nodeVersion }),
   };
+  const config = withPlugin(bare, given, env, warn);
   backendFor(method, config.cryptoBackend);
   const { admin, listen } = config;
   if (admin && admin.port !== 0 && listen.some(({ host, port }) => host === admin.host && port === admin.port)) {

@@ -1,5 +1,6 @@
 import type { LookupAddress } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
+import type { Address } from '@podsocks/shared/dns/address';
 import type { Connection } from '@podsocks/shared/net/connection';
 import { type DialOptions, dial } from '@podsocks/shared/net/dial';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
@@ -7,7 +8,6 @@ import { formatTarget, type Target, targetOf } from '@podsocks/shared/wire/addre
 import type { ServerConfig } from './config.ts';
 import type { Policy } from './policy/policy.ts';
 import type { Verdict } from './policy/verdict.ts';
-import type { Address } from './resolver/address.ts';
 import { DeniedError } from './sessions/refusal.ts';
 import type { Route } from './sessions/session.ts';
 import type { SilentAddresses } from './silent-addresses.ts';

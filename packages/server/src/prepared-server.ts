@@ -76,10 +76,11 @@ export class PreparedServer implements Running {
     try {
       // Where the system chose a port for TCP, UDP is to have the same.
       const { addresses = [] } = this.#streams ?? {};
-      const endpoints = addresses.length > 0 ? addresses : this.#config.listen;
-      await this.#datagrams?.listen(endpoints);
-      const { admin } = this.#config;
-      this.#own.set([...(this.addresses.length > 0 ? this.addresses : endpoints), ...(admin ? [admin] : [])]);
+      const { admin, listen, publicListen } = this.#config;
+      const endpoints = addresses.length > 0 ? addresses : listen;
+      await this.#datagrams?.listen(publicListen ?? endpoints);
+      const bound = this.addresses.length > 0 ? this.addresses : endpoints;
+      this.#own.set([...bound, ...(publicListen ? [...endpoints, ...publicListen] : []), ...(admin ? [admin] : [])]);
     } catch (error) {
       await this.close();
       throw error;

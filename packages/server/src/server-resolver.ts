@@ -1,10 +1,10 @@
 import { getServers } from 'node:dns';
 import { hostname } from 'node:os';
+import { DNS_PORT } from '@podsocks/shared/dns/resolv-conf';
 import { queryBudget } from '@podsocks/shared/net/descriptors';
 import type { Endpoint } from '@podsocks/shared/net/listener';
 import { parseHost } from '@podsocks/shared/settings/values';
 import type { ServerConfig } from './config.ts';
-import { DNS_PORT } from './resolver/resolv-conf.ts';
 import { createResolver, type Resolver } from './resolver/resolver.ts';
 
 /** The resolver of ss-server, on this machine's files and clock. */

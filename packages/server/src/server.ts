@@ -3,6 +3,7 @@ import { type Administered, startWithAdmin } from './admin/with-admin.ts';
 import { openAudit } from './audit/open-audit.ts';
 import type { ServerConfig } from './config.ts';
 import { limitsOf } from './limits.ts';
+import { behindPlugin, type ServerPlugins, startPlugins } from './plugin/server-plugins.ts';
 import { prepareServer } from './prepare-server.ts';
 import type { PreparedServer } from './prepared-server.ts';
 import { logStart, type RunningServer } from './running-server.ts';
@@ -13,9 +14,14 @@ export type { RunningServer };
 /** @throws PodsocksError ERR_LISTEN or ERR_CONFIG; then nothing runs. */
 export function startServer(config: ServerConfig, { log }: { log: Logger }): Promise<RunningServer> {
   return startWithAdmin(config, log, async bound => {
-    const server = await prepared(bound, log);
-    logStart(log, bound, limitsOf(bound), server.addresses);
-    return administered(server, watchUsers(server, bound, log));
+    const server = await prepared(behindPlugin(bound), log);
+    const plugins = await startPlugins(bound, server.addresses, log).catch(error =>
+      server.close().then(() => {
+        throw error;
+      }),
+    );
+    logStart(log, bound, limitsOf(bound), plugins.addresses);
+    return administered(server, plugins, watchUsers(server, bound, log));
   });
 }
 
@@ -38,10 +44,12 @@ function watchUsers(server: PreparedServer, config: ServerConfig, log: Logger): 
   return new UsersWatch({ path, method, key, users, log, apply: others => server.replaceUsers(others) });
 }
 
-function administered(server: PreparedServer, watch: UsersWatch | undefined): Administered {
+function administered(server: PreparedServer, plugins: ServerPlugins, watch: UsersWatch | undefined): Administered {
+  // What is still on its way goes through the plugin; who comes now is turned away behind it.
+  const ended = () => plugins.close().finally(() => watch?.close());
   return {
     server: {
-      addresses: server.addresses,
+      addresses: plugins.addresses,
       get userCount() {
         return server.userCount;
       },
@@ -51,10 +59,11 @@ function administered(server: PreparedServer, watch: UsersWatch | undefined): Ad
       get usersStale() {
         return watch?.isStale ?? false;
       },
-      drain: () => server.drain().finally(() => watch?.close()),
-      close: () => server.close().finally(() => watch?.close()),
+      drain: () => server.drain().finally(ended),
+      close: () => server.close().finally(ended),
     },
     registry: () => server.metrics!,
     metrics: () => server.metrics!.metrics(),
+    obstacle: () => plugins.obstacle,
   };
 }

@@ -8,6 +8,7 @@ import { type Method, methodNamed } from '@podsocks/shared/crypto/methods';
 import { createLogger } from '@podsocks/shared/runtime/log';
 import { expect, onTestFinished } from 'vitest';
 import { ALLOW_LOOPBACK } from '../../support/allow-loopback.ts';
+import { PLAIN_CLIENT } from '../../support/plain-client.ts';
 import { backendUnderTest } from '../../support/backend-under-test.ts';
 import { startOwnServer, WORKERS } from '../../support/own-server.ts';
 
@@ -115,8 +116,7 @@ export async function startLocal(
   settings: Partial<ClientConfig> = {},
 ): Promise<Local> {
   const servers = [{ host: '127.0.0.1', port: serverPort, method, keys }];
-  const plain = { socksUsers: [], connectReply: 'early', udpOverTcp: false } as const;
-  const config: ClientConfig = { ...COMMON, listen: LOOPBACK, servers, ...plain, ...settings };
+  const config: ClientConfig = { ...COMMON, listen: LOOPBACK, servers, ...PLAIN_CLIENT, ...settings };
   const client = await startClient(config, { log: errorsFailTheTest() });
   onTestFinished(() => client.close());
   return { socksPort: client.addresses[0]!.port, drain: () => client.drain() };

@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { reply, type Script, startFakeDns } from '@podsocks/shared/dns/fake-dns-fixtures';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { reply, type Script, startFakeDns } from '../resolver/fake-dns-fixtures.ts';
 import { DnsProbe } from './dns-probe.ts';
 
 const silent: Script = () => undefined;

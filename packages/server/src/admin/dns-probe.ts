@@ -1,11 +1,11 @@
+import type { OpenExchanges, Reply } from '@podsocks/shared/dns/exchange';
+import { exchangeUdp } from '@podsocks/shared/dns/exchange-udp';
+import { parseResolvConf, parseSearch, type ResolvConf } from '@podsocks/shared/dns/resolv-conf';
+import { WatchedFile } from '@podsocks/shared/dns/watched-file';
 import type { Endpoint } from '@podsocks/shared/net/listener';
 import { random } from '@podsocks/shared/runtime/random';
 import { formatTarget } from '@podsocks/shared/wire/address';
-import type { OpenExchanges, Reply } from '../resolver/exchange.ts';
-import { exchangeUdp } from '../resolver/exchange-udp.ts';
-import { encodeQuery } from '../resolver/message.ts';
-import { parseResolvConf, parseSearch, type ResolvConf } from '../resolver/resolv-conf.ts';
-import { WatchedFile } from '../resolver/watched-file.ts';
+import { decodeAnswer, encodeQuery } from '../resolver/message.ts';
 
 export interface DnsProbeOptions {
   /** The path of /etc/resolv.conf, which is read again when it changes. */
@@ -43,7 +43,8 @@ export class DnsProbe {
     const open: OpenExchanges = new Set();
     const ask = async (server: Endpoint) => {
       const query = encodeQuery({ name, type: 'A' }, Buffer.from(random(2)).readUInt16BE(0), { edns: false });
-      const reply = await exchangeUdp({ server, query, timeout, open }, () => {});
+      const read = (message: Buffer) => decodeAnswer(message, query);
+      const reply = await exchangeUdp({ server, query: query.bytes, read, timeout, open }, () => {});
       const silence = silenceOf(reply, timeout);
       if (silence !== undefined) throw new Error(`${formatTarget(server)}: ${silence}`);
     };

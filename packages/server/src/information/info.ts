@@ -1,7 +1,7 @@
+import { DNS_PORT } from '@podsocks/shared/dns/resolv-conf';
+import { formatNetwork } from '@podsocks/shared/matching/network';
 import { formatTarget } from '@podsocks/shared/wire/address';
 import type { ClusterInformation, Feature, ServerInformation } from '@podsocks/shared/wire/information';
-import { formatNetwork } from '../policy/network.ts';
-import { DNS_PORT } from '../resolver/resolv-conf.ts';
 import type { InformationRequest, InformationSources } from './answer.ts';
 import { VERSION } from './version.ts';
 

@@ -9,6 +9,7 @@ import { asAnswer, InformationError, type InformationRequest, type InformationSo
 import { info } from './info.ts';
 import { policy } from './policy.ts';
 import { resolve } from './resolve.ts';
+import { sendThroughput } from './throughput.ts';
 
 /** A name has 253 bytes, and libraries send some headers of their own. */
 const MAX_HEADER_BYTES = 8 * 1024;
@@ -19,9 +20,14 @@ const MAX_BODY = 32 * 1024;
 /** A client that has more to ask connects again; and so the cap of connections is one of requests. */
 const REQUESTS_PER_CONNECTION = 100;
 
-type Handler = (request: InformationRequest, sources: InformationSources) => unknown;
+type Handler = (request: InformationRequest, sources: InformationSources, response: ServerResponse) => unknown;
 
-const PATHS: Readonly<Record<string, Handler>> = { '/v1/info': info, '/v1/resolve': resolve, '/v1/policy': policy };
+const PATHS: Readonly<Record<string, Handler>> = {
+  '/v1/info': info,
+  '/v1/resolve': resolve,
+  '/v1/policy': policy,
+  '/v1/throughput': (request, _sources, response) => sendThroughput(request, response),
+};
 
 /**
  * The information host: HTTP/1.1 in streams that were asked for {@link INFORMATION_HOST}. Node's own server parses it, and does
@@ -78,8 +84,8 @@ export class InformationServer {
     const hasBody = request.headers['content-length'] !== undefined || 'transfer-encoding' in request.headers;
     if (hasBody) response.setHeader('Connection', 'close');
     try {
-      const answer = await this.#answerTo(request);
-      if (this.#mayAsk(request)) send(response, 200, answer);
+      const answer = await this.#answerTo(request, response);
+      if (answer !== undefined && this.#mayAsk(request)) send(response, 200, answer);
     } catch (thrown) {
       const error = asAnswer(thrown);
       if (error instanceof InformationError) {
@@ -100,7 +106,8 @@ export class InformationServer {
     return false;
   }
 
-  #answerTo({ method, url = '/', socket }: IncomingMessage): unknown {
+  /** @returns what is to be sent as JSON; undefined where the answer is on its way. */
+  #answerTo({ method, url = '/', socket }: IncomingMessage, response: ServerResponse): unknown {
     // A proxy's client may ask by the whole URL.
     const asked = URL.canParse(url, BASE) ? new URL(url, BASE) : undefined;
     const handler = asked && Object.hasOwn(PATHS, asked.pathname) ? PATHS[asked.pathname] : undefined;
@@ -108,7 +115,7 @@ export class InformationServer {
       throw new InformationError(404, 'no-such-path', `there is no such path; try ${Object.keys(PATHS).join(', ')}`);
     }
     if (method !== 'GET') throw new InformationError(405, 'method-not-allowed', `${asked.pathname} takes GET only`);
-    return handler({ user: this.#users.get(socket)!.name, parameters: asked.searchParams }, this.#sources);
+    return handler({ user: this.#users.get(socket)!.name, parameters: asked.searchParams }, this.#sources, response);
   }
 }
 

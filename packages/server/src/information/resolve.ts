@@ -1,5 +1,5 @@
+import { Rcode } from '@podsocks/shared/dns/rcode';
 import type { QueryType, ResourceRecord } from '../resolver/message.ts';
-import { Rcode } from '../resolver/message.ts';
 import {
   absolute,
   choice,

@@ -1,5 +1,5 @@
-import { BITS, type IpAddress } from './ip-address.ts';
-import { contains, type Network, parseNetwork } from './network.ts';
+import { BITS, type IpAddress } from '@podsocks/shared/matching/ip-address';
+import { contains, type Network, parseNetwork } from '@podsocks/shared/matching/network';
 import { denial, type Verdict } from './verdict.ts';
 
 /** What is denied although no rule says so, and what a rule has to say to lift that. */

@@ -1,5 +1,5 @@
+import { formatNetwork } from '@podsocks/shared/matching/network';
 import { formatTarget } from '@podsocks/shared/wire/address';
-import { formatNetwork } from './network.ts';
 import type { NamedDestination, Policy, Step } from './policy.ts';
 import type { Mismatch, PolicyRule } from './rule.ts';
 import type { Verdict } from './verdict.ts';

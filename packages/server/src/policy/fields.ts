@@ -1,10 +1,10 @@
+import { type NamePattern, parseNamePattern } from '@podsocks/shared/matching/name-pattern';
+import { type Network, parseNetwork } from '@podsocks/shared/matching/network';
+import { parsePorts } from '@podsocks/shared/matching/port-ranges';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { type Fields, records, text, texts } from '@podsocks/shared/settings/fields';
 import { type Settings, several, single } from '@podsocks/shared/settings/settings';
 import { asText, oneOf } from '@podsocks/shared/settings/values';
-import { type NamePattern, parseNamePattern } from './name-pattern.ts';
-import { type Network, parseNetwork } from './network.ts';
-import { parsePorts } from './port-ranges.ts';
 
 const ACTIONS = ['allow', 'deny'] as const;
 const PROTOCOLS = ['tcp', 'udp'] as const;

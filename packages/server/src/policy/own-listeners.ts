@@ -1,6 +1,6 @@
-import { formatAddress, type IpAddress, readAddress } from './ip-address.ts';
-import { type Network, parseNetwork } from './network.ts';
-import { NetworkSet } from './network-set.ts';
+import { formatAddress, type IpAddress, readAddress } from '@podsocks/shared/matching/ip-address';
+import { type Network, parseNetwork } from '@podsocks/shared/matching/network';
+import { NetworkSet } from '@podsocks/shared/matching/network-set';
 
 export interface ListenerAddress {
   readonly host: string;

@@ -1,8 +1,8 @@
-import { parseNamePattern } from './name-pattern.ts';
-import { parseNetwork } from './network.ts';
+import { parseNamePattern } from '@podsocks/shared/matching/name-pattern';
+import { parseNetwork } from '@podsocks/shared/matching/network';
+import { parsePorts } from '@podsocks/shared/matching/port-ranges';
 import { type ListenerAddress, OwnListeners } from './own-listeners.ts';
 import { type Action, type Destination, Policy, type PolicyOptions } from './policy.ts';
-import { parsePorts } from './port-ranges.ts';
 import type { PolicyRule, Protocol } from './rule.ts';
 
 /** A rule as tests write it. */

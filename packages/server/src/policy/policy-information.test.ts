@@ -1,5 +1,5 @@
+import { formatNetwork } from '@podsocks/shared/matching/network';
 import { describe, expect, it } from 'vitest';
-import { formatNetwork } from './network.ts';
 import { allow, deny, type PolicyText, policy } from './policy-fixtures.ts';
 
 const USERS = [{ name: 'ada', groups: ['payments'] }, { name: 'ben' }];

@@ -1,9 +1,9 @@
+import { formatNetwork, type Network } from '@podsocks/shared/matching/network';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import type { FileLayer } from '@podsocks/shared/settings/config-file';
 import type { Layer, Sourced } from '@podsocks/shared/settings/settings';
 import { readAclFile } from './acl.ts';
 import type { POLICY_SETTINGS, policyFields } from './fields.ts';
-import { formatNetwork, type Network } from './network.ts';
 import type { PolicyOptions } from './policy.ts';
 import type { PolicyRule } from './rule.ts';
 

@@ -1,7 +1,7 @@
+import { embeddedIpv4, readAddress } from '@podsocks/shared/matching/ip-address';
+import { readName } from '@podsocks/shared/matching/name-pattern';
+import { type Network, parseNetwork } from '@podsocks/shared/matching/network';
 import { builtInGuard, type Guard, OWN_LISTENER } from './built-in.ts';
-import { embeddedIpv4, readAddress } from './ip-address.ts';
-import { readName } from './name-pattern.ts';
-import { type Network, parseNetwork } from './network.ts';
 import type { OwnListeners } from './own-listeners.ts';
 import { CompiledRule, type Mismatch, type Packet, type PolicyRule, type Protocol } from './rule.ts';
 import { denial, type Verdict } from './verdict.ts';

@@ -1,9 +1,9 @@
+import type { IpAddress } from '@podsocks/shared/matching/ip-address';
+import { type NamePattern, NameSet } from '@podsocks/shared/matching/name-pattern';
+import type { Network } from '@podsocks/shared/matching/network';
+import { NetworkSet } from '@podsocks/shared/matching/network-set';
+import { hasPort, type PortRange, spellsPort } from '@podsocks/shared/matching/port-ranges';
 import type { Guard } from './built-in.ts';
-import type { IpAddress } from './ip-address.ts';
-import { type NamePattern, NameSet } from './name-pattern.ts';
-import type { Network } from './network.ts';
-import { NetworkSet } from './network-set.ts';
-import { hasPort, type PortRange, spellsPort } from './port-ranges.ts';
 import type { Verdict } from './verdict.ts';
 
 export type Protocol = 'tcp' | 'udp';

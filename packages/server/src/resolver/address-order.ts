@@ -1,5 +1,5 @@
 import { networkInterfaces } from 'node:os';
-import type { Address } from './address.ts';
+import type { Address } from '@podsocks/shared/dns/address';
 
 /** Whether packets of a family can leave from here. */
 export type UsableFamily = (family: 4 | 6) => boolean;

@@ -1,7 +1,7 @@
+import { a, cname, reply, soa } from '@podsocks/shared/dns/fake-dns-fixtures';
 import type { Answer } from 'dns-packet';
 import { describe, expect, it } from 'vitest';
 import { followChain, MAX_LINKS } from './answer-chain.ts';
-import { a, cname, reply, soa } from './fake-dns-fixtures.ts';
 import { type DnsAnswer, decodeAnswer, encodeQuery, MalformedMessage } from './message.ts';
 
 const asked = { id: 1, name: 'web.default', type: 'A' };

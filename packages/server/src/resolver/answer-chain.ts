@@ -1,5 +1,5 @@
+import { Rcode } from '@podsocks/shared/dns/rcode';
 import type { DnsAnswer, QueryType, ResourceRecord } from './message.ts';
-import { Rcode } from './message.ts';
 
 /** What an answer says about a name, after its aliases. */
 export type ChainEnd =

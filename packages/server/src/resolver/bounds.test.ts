@@ -1,7 +1,7 @@
+import { TtlCache } from '@podsocks/shared/dns/ttl-cache';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { firstFamily, inTurn, usableFamilies } from './address-order.ts';
 import { Slots } from './slots.ts';
-import { TtlCache } from './ttl-cache.ts';
 
 describe('a cache', () => {
   it('forgets the oldest when it is full, by weight', () => {

@@ -1,10 +1,10 @@
 import { isIP } from 'node:net';
+import { parseName } from '@podsocks/shared/dns/dns-name';
+import { DNS_PORT } from '@podsocks/shared/dns/resolv-conf';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { type Fields, number, texts } from '@podsocks/shared/settings/fields';
 import { type Settings, several, single } from '@podsocks/shared/settings/settings';
 import { parseHost } from '@podsocks/shared/settings/values';
-import { parseName } from './dns-name.ts';
-import { DNS_PORT } from './resolv-conf.ts';
 
 /** The flags of the resolver, and their variables. */
 export const RESOLVER_SETTINGS = {

@@ -1,7 +1,7 @@
+import { type Asked, a, cname, reply, type Script, zone } from '@podsocks/shared/dns/fake-dns-fixtures';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { failureOf } from './failure.ts';
-import { type Asked, a, cname, reply, type Script, zone } from './fake-dns-fixtures.ts';
 import { addressesOf, startLab } from './resolver-fixtures.ts';
 
 const good = zone({ web: ['10.0.0.1'] });

@@ -1,5 +1,5 @@
-import type { Address } from './address.ts';
-import { addressIn, parseName } from './dns-name.ts';
+import type { Address } from '@podsocks/shared/dns/address';
+import { addressIn, parseName } from '@podsocks/shared/dns/dns-name';
 
 /** The names of /etc/hosts, in lower case, each with its addresses in the order of the file. */
 export type Hosts = ReadonlyMap<string, readonly Address[]>;

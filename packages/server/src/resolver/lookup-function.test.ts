@@ -1,6 +1,6 @@
 import { connect, createServer, type LookupFunction } from 'node:net';
+import { zone } from '@podsocks/shared/dns/fake-dns-fixtures';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { zone } from './fake-dns-fixtures.ts';
 import { asLookup } from './lookup-function.ts';
 import { startLab } from './resolver-fixtures.ts';
 

@@ -1,7 +1,7 @@
+import { a, cname, reply, soa } from '@podsocks/shared/dns/fake-dns-fixtures';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { followChain } from './answer-chain.ts';
-import { a, cname, reply, soa } from './fake-dns-fixtures.ts';
 import { type DnsAnswer, decodeAnswer, encodeQuery, MalformedMessage } from './message.ts';
 
 const ID = 0x1234;

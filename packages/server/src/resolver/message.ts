@@ -1,5 +1,14 @@
+import { Flag, matchAnswer } from '@podsocks/shared/dns/answer-match';
+import { Rcode } from '@podsocks/shared/dns/rcode';
+import {
+  CLASS_IN,
+  HEADER_BYTES,
+  MalformedMessage,
+  type RecordPlace,
+  Type,
+  walkRecords,
+} from '@podsocks/shared/dns/record-walk';
 import * as dnsPacket from 'dns-packet';
-import { CLASS_IN, HEADER_BYTES, MalformedMessage, type RecordPlace, Type, walkRecords } from './record-walk.ts';
 
 export { MalformedMessage };
 
@@ -45,13 +54,6 @@ export interface DnsAnswer {
   readonly additionals: readonly ResourceRecord[];
 }
 
-export const Rcode = { NOERROR: 0, FORMERR: 1, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP: 4, REFUSED: 5, BADVERS: 16 } as const;
-
-/** `SERVFAIL`, for messages. */
-export function rcodeName(rcode: number): string {
-  return Object.entries(Rcode).find(([, value]) => value === rcode)?.[0] ?? `RCODE ${rcode}`;
-}
-
 /** What no fragment is needed for on any path (DNS flag day 2020). */
 const UDP_PAYLOAD_BYTES = 1232;
 
@@ -93,24 +95,19 @@ export function encodeQuery(question: Question, id: number, { edns }: { readonly
  *   not know the query, so it says nothing about the server. `truncated`: it is to be asked by TCP.
  */
 export function decodeAnswer(message: Buffer, query: Query): DnsAnswer | 'foreign' | 'truncated' | MalformedMessage {
-  if (message.length < HEADER_BYTES || message.readUInt16BE(0) !== query.bytes.readUInt16BE(0)) return 'foreign';
-  const flags = message.readUInt16BE(2);
-  const isAnswer = (flags & 0x8000) !== 0 && (flags & 0x7800) === 0;
-  if (!isAnswer) return 'foreign';
-  const rcode = flags & 0xf;
   const questionEnd = HEADER_BYTES + questionBytes(query);
-  if (message.readUInt16BE(4) !== 1 || !echoes(message, query, questionEnd)) {
-    // Servers that cannot read a query cannot repeat it either, and some that fail do not trouble to.
-    return UNREPEATED.has(rcode) && message.length === HEADER_BYTES ? { rcode, ...NOTHING } : 'foreign';
-  }
-  if ((flags & 0x0200) !== 0) return 'truncated';
+  const match = matchAnswer(message, query.bytes, questionEnd);
+  if (match === 'foreign' || match === 'truncated') return match;
+  const flags = message.readUInt16BE(2);
+  const rcode = flags & Flag.RCODE;
+  if (match === 'bare') return { rcode, ...NOTHING };
   try {
     const places = walkRecords(message, questionEnd);
     const opt = places.find(({ type, section }) => type === Type.OPT && section === 'additionals');
     const answers = recordsOf(message, places, 'answers');
     return {
       rcode: rcode | (opt === undefined ? 0 : extendedRcode(message, opt)),
-      isLame: rcode === Rcode.NOERROR && answers.length === 0 && (flags & (AA | RA)) === 0,
+      isLame: rcode === Rcode.NOERROR && answers.length === 0 && (flags & (Flag.AA | Flag.RA)) === 0,
       answers,
       authorities: recordsOf(message, places, 'authorities'),
       additionals: recordsOf(message, places, 'additionals'),
@@ -126,29 +123,11 @@ function extendedRcode(message: Buffer, { at }: RecordPlace): number {
   return message[at + OPT_RCODE_AT]! << 4;
 }
 
-const AA = 0x0400;
-const RA = 0x0080;
-
-const UNREPEATED = new Set<number>([Rcode.FORMERR, Rcode.SERVFAIL, Rcode.NOTIMP, Rcode.REFUSED]);
-
 const NOTHING = { isLame: false, answers: [], authorities: [], additionals: [] } as const;
 
 /** Name, type and class; names of queries are not compressed. */
 function questionBytes({ question: { name } }: Query): number {
   return name.length + 2 + 4;
-}
-
-/** Whether the question is the same, but for upper and lower case in its name, which servers may change. */
-function echoes(message: Buffer, { bytes }: Query, end: number): boolean {
-  if (message.length < end) return false;
-  for (let at = HEADER_BYTES; at < end; at++) {
-    if (lowerCase(message[at]!) !== lowerCase(bytes[at]!)) return false;
-  }
-  return true;
-}
-
-function lowerCase(byte: number): number {
-  return byte >= 0x41 && byte <= 0x5a ? byte + 0x20 : byte;
 }
 
 const READ: ReadonlyMap<number, QueryType> = new Map(

@@ -1,5 +1,5 @@
+import type { DnsName } from '@podsocks/shared/dns/dns-name';
 import { firstFamily, inTurn, type UsableFamily } from './address-order.ts';
-import type { DnsName } from './dns-name.ts';
 import type { ResolveFailure } from './failure.ts';
 import { FAILED_MS, isKnowledge, type Outcome, type QuestionCache } from './question-cache.ts';
 import { candidates, SearchFailures, type SearchRules } from './search-list.ts';

@@ -1,5 +1,5 @@
+import { a, cname, reply, type Script, soa, zone } from '@podsocks/shared/dns/fake-dns-fixtures';
 import { describe, expect, it } from 'vitest';
-import { a, cname, reply, type Script, soa, zone } from './fake-dns-fixtures.ts';
 import { addressesOf, failing, failureFor, startLab } from './resolver-fixtures.ts';
 
 describe('the cache', () => {

@@ -1,9 +1,9 @@
-import type { Address } from './address.ts';
+import type { Address } from '@podsocks/shared/dns/address';
+import { addressIn, parseName } from '@podsocks/shared/dns/dns-name';
+import { type Expiring, TtlCache } from '@podsocks/shared/dns/ttl-cache';
 import { followChain } from './answer-chain.ts';
-import { addressIn, parseName } from './dns-name.ts';
 import type { ResolveFailure } from './failure.ts';
 import type { Question } from './message.ts';
-import { type Expiring, TtlCache } from './ttl-cache.ts';
 import type { Upstream } from './upstream.ts';
 
 /** What is known of one name and one family. */

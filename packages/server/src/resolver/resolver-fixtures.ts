@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type FakeDns, reply, type Script, startFakeDns } from '@podsocks/shared/dns/fake-dns-fixtures';
 import { onTestFinished } from 'vitest';
 import { failureOf } from './failure.ts';
-import { type FakeDns, reply, type Script, startFakeDns } from './fake-dns-fixtures.ts';
 import { createResolver, type Resolver, type ResolverOptions } from './resolver.ts';
 
 /** A resolver whose servers, files and clock are the test's. */

@@ -1,5 +1,5 @@
+import { a, cname, reply, type Script, zone } from '@podsocks/shared/dns/fake-dns-fixtures';
 import { describe, expect, it } from 'vitest';
-import { a, cname, reply, type Script, zone } from './fake-dns-fixtures.ts';
 import type { Resolver } from './resolver.ts';
 import { addressesOf, failing, failureFor, silent, startLab } from './resolver-fixtures.ts';
 

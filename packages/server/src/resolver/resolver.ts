@@ -1,20 +1,20 @@
+import type { Address } from '@podsocks/shared/dns/address';
+import { addressIn, localhost, parseName } from '@podsocks/shared/dns/dns-name';
+import type { OpenExchanges } from '@podsocks/shared/dns/exchange';
+import { parseResolvConf, parseSearch, type ResolvConf } from '@podsocks/shared/dns/resolv-conf';
+import { TtlCache } from '@podsocks/shared/dns/ttl-cache';
+import { WatchedFile } from '@podsocks/shared/dns/watched-file';
 import type { Endpoint } from '@podsocks/shared/net/listener';
 import { random } from '@podsocks/shared/runtime/random';
-import type { Address } from './address.ts';
 import { inTurn, type UsableFamily, usableFamilies } from './address-order.ts';
-import { addressIn, localhost, parseName } from './dns-name.ts';
-import type { OpenExchanges } from './exchange.ts';
 import { type ResolveFailure, resolveError } from './failure.ts';
 import { type Hosts, parseHosts } from './hosts-file.ts';
 import type { DnsAnswer, QueryType } from './message.ts';
 import { NameSearch } from './name-search.ts';
 import { isKnowledge, type Outcome, QuestionCache } from './question-cache.ts';
-import { parseResolvConf, parseSearch, type ResolvConf } from './resolv-conf.ts';
 import { ResolverStats } from './resolver-stats.ts';
 import { Slots } from './slots.ts';
-import { TtlCache } from './ttl-cache.ts';
 import { Upstream } from './upstream.ts';
-import { WatchedFile } from './watched-file.ts';
 
 export interface ResolverOptions {
   /** Paths: /etc/resolv.conf and /etc/hosts. Both are read again when they change. */

@@ -1,7 +1,7 @@
+import { parseName } from '@podsocks/shared/dns/dns-name';
+import { zone } from '@podsocks/shared/dns/fake-dns-fixtures';
 import { describe, expect, it } from 'vitest';
-import { parseName } from './dns-name.ts';
 import { failureOf } from './failure.ts';
-import { zone } from './fake-dns-fixtures.ts';
 import { addressesOf, startLab } from './resolver-fixtures.ts';
 import { candidates, SearchFailures } from './search-list.ts';
 

@@ -1,4 +1,4 @@
-import { type DnsName, within } from './dns-name.ts';
+import { type DnsName, within } from '@podsocks/shared/dns/dns-name';
 import type { ResolveFailure } from './failure.ts';
 
 /** A name to be asked for, and whether it is the one that was given. */

@@ -1,11 +1,11 @@
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseResolvConf } from '@podsocks/shared/dns/resolv-conf';
+import { WatchedFile } from '@podsocks/shared/dns/watched-file';
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { parseHosts } from './hosts-file.ts';
-import { parseResolvConf } from './resolv-conf.ts';
-import { WatchedFile } from './watched-file.ts';
 
 const DEFAULTS = {
   servers: [{ host: '127.0.0.1', port: 53 }],

@@ -1,5 +1,5 @@
+import { reply, type Script, zone } from '@podsocks/shared/dns/fake-dns-fixtures';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { reply, type Script, zone } from './fake-dns-fixtures.ts';
 import { addressesOf, failing, failureFor, silent, startLab } from './resolver-fixtures.ts';
 
 describe('servers', () => {

@@ -1,11 +1,12 @@
+import type { ExchangeOptions, OpenExchanges, Reply } from '@podsocks/shared/dns/exchange';
+import { exchangeTcp } from '@podsocks/shared/dns/exchange-tcp';
+import { exchangeUdp } from '@podsocks/shared/dns/exchange-udp';
+import { Rcode, rcodeName } from '@podsocks/shared/dns/rcode';
 import type { Endpoint } from '@podsocks/shared/net/listener';
 import { random } from '@podsocks/shared/runtime/random';
 import { formatTarget } from '@podsocks/shared/wire/address';
-import type { OpenExchanges, Reply } from './exchange.ts';
-import { exchangeTcp } from './exchange-tcp.ts';
-import { exchangeUdp } from './exchange-udp.ts';
 import type { ResolveFailure } from './failure.ts';
-import { type DnsAnswer, encodeQuery, type Question, Rcode, rcodeName } from './message.ts';
+import { type DnsAnswer, decodeAnswer, encodeQuery, type Question } from './message.ts';
 import type { ResolverStats } from './resolver-stats.ts';
 import type { Slots } from './slots.ts';
 
@@ -120,7 +121,7 @@ export class Upstream {
   }
 
   /** One server: by UDP, by TCP if it says so, and without EDNS0 if it does not know that. */
-  async #askServer(server: Server, question: Question): Promise<Reply> {
+  async #askServer(server: Server, question: Question): Promise<Reply<DnsAnswer>> {
     const withEdns = this.#readsEdns(server);
     const reply = await this.#exchange(server, question);
     if (!withEdns || reply.kind !== 'answer' || !refusesEdns(reply.answer)) return reply;
@@ -132,17 +133,20 @@ export class Upstream {
     return plainUntil <= this.#options.now();
   }
 
-  async #exchange(server: Server, question: Question): Promise<Reply> {
+  async #exchange(server: Server, question: Question): Promise<Reply<DnsAnswer>> {
     const { endpoint } = server;
     const { open, stats } = this.#services;
     const { timeout } = this.#options;
     const edns = this.#readsEdns(server);
-    const query = () => encodeQuery(question, Buffer.from(random(2)).readUInt16BE(0), { edns });
+    const options = (): ExchangeOptions<DnsAnswer> => {
+      const query = encodeQuery(question, Buffer.from(random(2)).readUInt16BE(0), { edns });
+      return { server: endpoint, query: query.bytes, read: message => decodeAnswer(message, query), timeout, open };
+    };
     stats.queries.udp++;
-    const reply = await exchangeUdp({ server: endpoint, query: query(), timeout, open }, () => stats.foreign++);
+    const reply = await exchangeUdp(options(), () => stats.foreign++);
     if (reply.kind !== 'by-tcp') return reply;
     stats.queries.tcp++;
-    return exchangeTcp({ server: endpoint, query: query(), timeout, open });
+    return exchangeTcp(options());
   }
 
   /** Those first that answer, each group from another one on if they shall rotate. */
@@ -164,7 +168,7 @@ function refusesEdns({ rcode }: DnsAnswer): boolean {
   return rcode === Rcode.FORMERR || rcode === Rcode.NOTIMP || rcode === Rcode.BADVERS;
 }
 
-function describe(reply: Reply): string {
+function describe(reply: Reply<DnsAnswer>): string {
   if (reply.kind === 'answer') return reply.answer.isLame ? 'knows nothing of it' : rcodeName(reply.answer.rcode);
   return 'detail' in reply ? reply.detail : 'no answer';
 }

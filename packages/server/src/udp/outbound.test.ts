@@ -1,9 +1,9 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import type { Address } from '@podsocks/shared/dns/address';
 import { DatagramCounts } from '@podsocks/shared/net/datagram-counts';
 import { type Target, targetOf } from '@podsocks/shared/wire/address';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import type { Address } from '../resolver/address.ts';
 import { resolveError } from '../resolver/failure.ts';
 import { recordedSession } from '../sessions/session-fixtures.ts';
 import { type Destination, Outbound, type OutboundOptions } from './outbound.ts';

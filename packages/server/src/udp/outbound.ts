@@ -1,3 +1,4 @@
+import type { Address } from '@podsocks/shared/dns/address';
 import {
   type DatagramCounts,
   DROP_REASONS,
@@ -8,7 +9,6 @@ import { DatagramSocket, type Origin } from '@podsocks/shared/net/datagram-socke
 import { type Target, targetOf } from '@podsocks/shared/wire/address';
 import { ipv4OfMapped } from '@podsocks/shared/wire/mapped-address';
 import type { Verdict } from '../policy/verdict.ts';
-import type { Address } from '../resolver/address.ts';
 import type { Session } from '../sessions/session.ts';
 import type { NameFailure, TargetNames } from './target-names.ts';
 

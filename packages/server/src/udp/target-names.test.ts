@@ -1,5 +1,5 @@
+import type { Address } from '@podsocks/shared/dns/address';
 import { describe, expect, it } from 'vitest';
-import type { Address } from '../resolver/address.ts';
 import { resolveError } from '../resolver/failure.ts';
 import { TargetNames } from './target-names.ts';
 

@@ -1,4 +1,4 @@
-import type { Address } from '../resolver/address.ts';
+import type { Address } from '@podsocks/shared/dns/address';
 import { failureOf, type ResolveFailure } from '../resolver/failure.ts';
 import type { Resolver } from '../resolver/resolver.ts';
 

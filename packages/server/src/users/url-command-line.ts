@@ -2,10 +2,10 @@ import type { Method } from '@podsocks/shared/crypto/methods';
 import { envLayer, flagLayer, type Settings } from '@podsocks/shared/settings/settings';
 import { SERVER_SETTINGS } from '../config.ts';
 
-const { config, method, passwordFile } = SERVER_SETTINGS;
+const { config, method, passwordFile, plugin, pluginOpts } = SERVER_SETTINGS;
 
 /** Of the program's settings, those that the command has to have again. */
-const KEPT_SETTINGS = { config, method, passwordFile } satisfies Settings;
+const KEPT_SETTINGS = { config, method, passwordFile, plugin, pluginOpts } satisfies Settings;
 
 /** What a user's URL is asked for with. */
 export interface UrlQuery {
@@ -40,6 +40,9 @@ export function urlCommandLine(
     ...(given.config ? ['-c', given.config.value] : []),
     ...(given.method ? ['-m', given.method.value.name] : []),
     ...(method.generation === 'sip022' && keyFile !== undefined ? ['--password-file', keyFile] : []),
+    // Options may hold secrets.
+    ...(given.plugin ? ['--plugin', given.plugin.value] : []),
+    ...(given.pluginOpts ? ['--plugin-opts', 'OPTIONS'] : []),
     ...['--host', host ?? 'HOST', ...(port === undefined ? [] : ['--port', port])],
     ...(isFlagLike ? ['--', name] : []),
   ];

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { serverKey } from '@podsocks/shared/crypto/key-derivation';
 import type { Method } from '@podsocks/shared/crypto/methods';
+import { pluginOf } from '@podsocks/shared/plugin/fields';
+import type { PluginParameter } from '@podsocks/shared/plugin/plugin-options';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { printWarnings, type Surroundings } from '@podsocks/shared/runtime/lifecycle';
 import { addSettings } from '@podsocks/shared/settings/program';
@@ -58,7 +60,7 @@ export function addUserCommands(program: Command, env: Environment, surroundings
   add.action((name: string) => {
     const its = context();
     const terms = { ...flagLayer(TERMS_SETTINGS, add.opts()), maxConnections: its.maxConnections };
-    const server = publicServer('user add', its.method, add.opts(), its.port);
+    const server = publicServer('user add', its, add.opts());
     const key = keyOf(its);
     if (terms.expires && hasExpired({ expires: terms.expires.value }, Date.now())) {
       throw new PodsocksError('ERR_USAGE', `${terms.expires.from}: is over already; give a time to come`);
@@ -125,7 +127,7 @@ export function addUserCommands(program: Command, env: Environment, surroundings
   url.addHelpText('after', programFlags({ users, config, method, passwordFile }));
   url.action((name: string) => {
     const its = context();
-    const server = publicServer('user url', its.method, url.opts(), its.port);
+    const server = publicServer('user url', its, url.opts());
     if (server === undefined) throw missingHost('user url');
     const found = readListed('user url', its).find(listed => listed.name === name);
     if (found === undefined) throw nobody('user url', name, its.source);
@@ -160,6 +162,8 @@ interface Context {
   readonly source: string;
   /** What the server listens on. */
   readonly port: number;
+  /** What it runs. */
+  readonly plugin?: PluginParameter;
   /** As a flag, and not as a setting of the server. */
   readonly maxConnections: Sourced<number> | undefined;
   readonly warnings: readonly string[];
@@ -171,6 +175,7 @@ function contextOf(program: Command, env: Environment): Context {
   const warn = (message: string) => void warnings.push(message);
   const settings = readSettings(program.opts(), env, warn);
   const { given, usersPath: path, file, flags, method } = settings;
+  const plugin = pluginOf(given, {});
   if (method.generation === 'sip022' && !method.identityHeaders) {
     const mend = 'use 2022-blake3-aes-256-gcm or 2022-blake3-aes-128-gcm';
     throw new PodsocksError('ERR_CONFIG', `${given.method?.from}: ${method.name} cannot tell users apart; ${mend}`);
@@ -181,6 +186,7 @@ function contextOf(program: Command, env: Environment): Context {
     inFile: file.users,
     source: path?.value ?? file.users?.from ?? '',
     port: listenOf(settings)[0]!.port,
+    ...(plugin && { plugin }),
     maxConnections: flags.maxConnections,
   };
 }

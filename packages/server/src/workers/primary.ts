@@ -12,6 +12,7 @@ import type { ServerConfig } from '../config.ts';
 import { limitsOf } from '../limits.ts';
 import { primaryRegistry } from '../metrics/server-registry.ts';
 import { WorkerMetrics } from '../metrics/worker-metrics.ts';
+import { behindPlugin, type ServerPlugins, startPlugins } from '../plugin/server-plugins.ts';
 import { logStart, type RunningServer } from '../running-server.ts';
 import { type ServerUser, shareOf } from '../users/user.ts';
 import { UsersWatch } from '../users/users-watch.ts';
@@ -72,6 +73,7 @@ class Primary implements RunningServer {
   /** Those that there are now, with their whole limits. */
   #users: readonly ServerUser[];
   #usersWatch: UsersWatch | undefined;
+  #plugins: ServerPlugins | undefined;
   readonly #stopping = new AbortController();
   /** Once stopping: resolves when no worker is left. */
   #allEnded: Promise<unknown> = Promise.resolve();
@@ -85,7 +87,7 @@ class Primary implements RunningServer {
       this.metrics = new WorkerMetrics({ own: primaryRegistry(() => this.#ready.size), patience: MEASURE_MS });
     }
     this.#handOut = new HandOut(connectionBudget(config.nofile), config.handshakeTimeout);
-    this.#acceptor = new Acceptor({ ...config, log, accept: socket => this.#handOut.offer(socket) });
+    this.#acceptor = new Acceptor({ ...behindPlugin(config), log, accept: socket => this.#handOut.offer(socket) });
     this.#replays = ownReplays(config.method);
   }
 
@@ -98,7 +100,8 @@ class Primary implements RunningServer {
     this.#allEnded = Promise.all(first.map(worker => worker.ended));
     try {
       const [bound] = await Promise.all(first.map(worker => worker.ready));
-      this.addresses = reusePort ? bound! : this.#acceptor.addresses;
+      this.#plugins = await startPlugins(this.#config, reusePort ? bound! : this.#acceptor.addresses, this.#log);
+      this.addresses = this.#plugins.addresses;
     } catch (error) {
       await this.close();
       throw error;
@@ -129,7 +132,7 @@ class Primary implements RunningServer {
 
   /** What keeps it from serving; undefined if nothing does. */
   get obstacle(): string | undefined {
-    return this.#ready.size > 0 ? undefined : 'no worker runs; the log says why';
+    return this.#ready.size > 0 ? this.#plugins?.obstacle : 'no worker runs; the log says why';
   }
 
   /** Stops accepting and lets connections finish, but at most `drainTimeout`. */
@@ -156,6 +159,7 @@ class Primary implements RunningServer {
     await this.#allEnded;
     clearTimeout(timer);
     this.#usersWatch?.close();
+    await this.#plugins?.close();
     await this.#audit?.close();
   }
 
@@ -186,7 +190,7 @@ class Primary implements RunningServer {
     });
     const share = maxConnections === undefined ? {} : { maxConnections: Math.ceil(maxConnections / workers) };
     const config: ServerConfig = {
-      ...this.#config,
+      ...behindPlugin(this.#config),
       ...share,
       users: this.#shares(),
       listen: reusePort ? listen : this.#acceptor.addresses,

@@ -13,8 +13,8 @@ export interface AcceptorOptions {
   readonly noDelay: boolean;
   readonly reusePort: boolean;
   readonly log: Logger;
-  /** Is given every connection that comes; nothing of it has been read. */
-  readonly accept: (socket: Socket) => void;
+  /** Is given every connection that comes, and the endpoint of `listen` that it has come to; nothing of it has been read. */
+  readonly accept: (socket: Socket, endpoint: Endpoint) => void;
 }
 
 /** The listening sockets of a program. */
@@ -57,7 +57,7 @@ export class Acceptor {
       keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
     });
     // From the first moment on: connections may come while the next endpoint is still being bound.
-    server.on('connection', accept);
+    server.on('connection', socket => accept(socket, endpoint));
     return new Promise((resolve, reject) => {
       const onError = (error: Error) => reject(listenError('TCP', endpoint, error));
       server.once('error', onError);

@@ -18,8 +18,12 @@ export interface ListenerOptions {
   readonly noDelay: boolean;
   readonly reusePort: boolean;
   readonly log: Logger;
-  /** Is given every new connection; has to set `receive` before it returns. */
-  readonly accept: (connection: Connection, clientAddress: string) => void;
+  /**
+   * Is given every new connection; has to set `receive` before it returns.
+   *
+   * @param endpoint that of `listen` which it has come to; undefined for one that was accepted by another process.
+   */
+  readonly accept: (connection: Connection, clientAddress: string, endpoint: Endpoint | undefined) => void;
 }
 
 /**
@@ -41,7 +45,7 @@ export class Listener implements Running {
 
   constructor(options: ListenerOptions) {
     this.#options = options;
-    this.#acceptor = new Acceptor({ ...options, accept: socket => this.take(socket) });
+    this.#acceptor = new Acceptor({ ...options, accept: (socket, endpoint) => this.take(socket, endpoint) });
     this.#atCap = atMostEvery(LOG_INTERVAL_MS, (count, client) =>
       options.log.warn(
         { count, client, maxConnections: options.maxConnections },
@@ -71,7 +75,7 @@ export class Listener implements Running {
   }
 
   /** Takes in a connection that was accepted, here or by another process, and of which nothing has been read. */
-  take(socket: Socket): void {
+  take(socket: Socket, endpoint?: Endpoint): void {
     const clientAddress = socket.remoteAddress ?? 'unknown';
     const connection = Connection.adopt(socket);
     if (this.#stopped || (this.size >= this.#options.maxConnections && !this.#makeRoom(clientAddress))) {
@@ -85,7 +89,7 @@ export class Listener implements Running {
       this.#admitted.delete(connection);
       if (this.size === 0) this.#onEmpty?.();
     });
-    this.#options.accept(connection, clientAddress);
+    this.#options.accept(connection, clientAddress, endpoint);
   }
 
   get size(): number {

@@ -62,3 +62,15 @@ export class Opening implements Transform {
     this.#opener.close();
   }
 }
+
+/** Plaintext in, the same out. */
+export const COPYING: Transform = {
+  plaintext: 'input',
+  outLength: length => length,
+  apply(out, input, length) {
+    out.set(input.subarray(0, length));
+    return length;
+  },
+  end() {},
+  close() {},
+};

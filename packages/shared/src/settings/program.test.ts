@@ -58,16 +58,11 @@ describe('createProgram', () => {
     const argv = ['-d', '10.0.0.1', '--nameserver=10.0.0.2'];
     expect(program.parse(argv, { from: 'user' }).opts()).toEqual({ nameserver: ['10.0.0.1', '10.0.0.2'] });
     expect(program.helpInformation()).toContain('-d, --nameserver <address>');
-    expect(() => program.parse(['--acl', 'file'], { from: 'user' })).toThrow('--acl: ');
   });
 
   test.each([
     [['-d', '8.8.8.8'], '-d (--nameserver): names are looked up by ss-server; leave it out, and give it there'],
     [['--nameserver'], '--nameserver'],
-    [['--acl', 'file'], '--acl: ss-local has no access control list yet'],
-    [['--acl'], '--acl: '],
-    [['--plugin', 'x'], '--plugin: plugins are not available'],
-    [['--plugin-opts=x'], '--plugin-opts: plugins are not available'],
     [['-a', 'nobody'], '-a: '],
     [['--user', 'nobody'], '--user: '],
     [['-f', 'pid'], '-f (--pid-file): '],

@@ -10,12 +10,6 @@ const NO_SETUID = 'it does not change its user; leave it out and start it as tha
  */
 const REFUSED_FLAGS: readonly [flags: string, why: string][] = [
   ['-d, --nameserver [address]', 'names are looked up by ss-server; leave it out, and give it there'],
-  [
-    '--acl [file]',
-    'ss-local has no access control list yet; leave it out, and give ss-server one (its users, its networks)',
-  ],
-  ['--plugin [name]', 'plugins are not available in this version; leave it out at both ends'],
-  ['--plugin-opts [options]', 'plugins are not available in this version; leave it out at both ends'],
   ['-a [name]', NO_SETUID],
   ['--user [name]', NO_SETUID],
   ['-f, --pid-file [file]', 'it stays in the foreground; leave it out and let systemd or Kubernetes keep it running'],
@@ -55,7 +49,7 @@ export function addSettings(command: Command, settings: Settings): void {
     // Not commander's env(): that reads process.env by itself and knows nothing of service links.
     const help = env && flags ? `${describe} (env: ${env})` : describe;
     if (flags === undefined) unflagged.push(`  ${env}  ${describe}`);
-    else if (!flags.startsWith('-')) command.argument(`[${flags}]`, help);
+    else if (!flags.startsWith('-')) command.argument(`[${flags}${repeatable ? '...' : ''}]`, help);
     else {
       const option = new Option(flags, help);
       // --no-delay is the name of a switch in libev; commander takes it for the negation of --delay.

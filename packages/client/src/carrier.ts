@@ -1,0 +1,259 @@
+import type { Duplex } from 'node:stream';
+import type { Connection } from '@podsocks/shared/net/connection';
+import { ConnectionDuplex } from '@podsocks/shared/net/connection-duplex';
+import type { IdleClock } from '@podsocks/shared/net/idle-clock';
+import { relay } from '@podsocks/shared/net/relay';
+import { COPYING, Opening, Sealing } from '@podsocks/shared/net/transform';
+import { atMostEvery } from '@podsocks/shared/runtime/at-most-every';
+import { buffers } from '@podsocks/shared/runtime/buffer-pool';
+import { PodsocksError } from '@podsocks/shared/runtime/errors';
+import type { Logger } from '@podsocks/shared/runtime/log';
+import { formatTarget, type Target, targetOf } from '@podsocks/shared/wire/address';
+import type { ConnectReply } from '@podsocks/shared/wire/connect-status';
+import { endWith } from './accept.ts';
+import type { ClientConfig } from './config.ts';
+import { type Refused, replyEarly, replyTruly } from './connect-reply.ts';
+import type { ConnectRequest } from './connect-request.ts';
+import { dialDirect, directReply } from './direct-dial.ts';
+import type { OpenStreamOptions } from './open-stream.ts';
+import type { Router } from './routing/router.ts';
+import type { Reached, ServerPool } from './servers/server-pool.ts';
+import type { Activity, Transfer } from './status/activity.ts';
+import { openTunnelStream } from './tunnel-stream.ts';
+
+/** Who asks. */
+export interface Asker {
+  /** Address. */
+  readonly client: string;
+  readonly username?: string | undefined;
+  /** Whether it is another machine. */
+  readonly isRemote: boolean;
+}
+
+export interface CarrierOptions {
+  readonly config: Pick<ClientConfig, 'connectTimeout' | 'connectReply' | 'ipv6First' | 'noDelay' | 'timeout'>;
+  readonly pool: ServerPool;
+  readonly router: Pick<Router, 'decide' | 'isRejected'>;
+  readonly activity: Activity;
+  /** Whether servers are asked what they are. */
+  readonly asks: boolean;
+  readonly clock: IdleClock;
+  readonly log: Logger;
+  /** The connection will get no more than its reply. */
+  readonly expel: (connection: Connection) => void;
+}
+
+/** Takes what programs ask for to where it is to go: by the tunnel, directly, or nowhere. */
+export class Carrier {
+  readonly #options: CarrierOptions;
+  readonly #statusTimeout: number;
+  readonly #logUnreachable: (error: Error) => void;
+
+  constructor(options: CarrierOptions) {
+    this.#options = options;
+    this.#statusTimeout = options.config.connectTimeout + STATUS_MARGIN_MS;
+    this.#logUnreachable = atMostEvery<Error>(LOG_INTERVAL_MS, (count, error) =>
+      options.log.warn({ count }, `the server cannot be reached: ${error.message}`),
+    );
+  }
+
+  /** The main path: route, dial, reply, relay. Ends with the connection. Never rejects. */
+  async carry(connection: Connection, request: ConnectRequest, asker: Asker): Promise<void> {
+    const { router, activity } = this.#options;
+    const { way, target, because } = router.decide(request.target);
+    const carried = { connection, request: { ...request, target }, asker, transfer: activity.begin() };
+    try {
+      if (way === 'tunnel') await this.#tunnel(carried);
+      else if (way === 'direct') await this.#direct(carried);
+      else this.#refuse(carried, { reply: 'notAllowed', reason: `rejected: ${because}` });
+    } finally {
+      carried.transfer.close();
+    }
+  }
+
+  /**
+   * The same for a request of ss-local's own.
+   *
+   * @throws PodsocksError ERR_DENIED, ERR_DIAL, ERR_TIMEOUT, ERR_CLOSED, or what is wrong with a server's answer.
+   */
+  async open(given: Target, asker: Asker, { signal }: OpenStreamOptions = {}): Promise<Duplex> {
+    const { router } = this.#options;
+    const { way, target, because } = router.decide(given);
+    if (way === 'tunnel') return this.openTunnel(target, signal && { signal });
+    if (way === 'direct') return new ConnectionDuplex(await this.#dialDirect(target, asker));
+    throw new PodsocksError('ERR_DENIED', `${formatTarget(target)}: rejected: ${because}`);
+  }
+
+  /** The same by the tunnel, whatever the routes say. */
+  async openTunnel(target: Target, options: OpenStreamOptions = {}): Promise<Duplex> {
+    const reached = await this.#options.pool.reach(options);
+    const wantsStatus = await this.#wantsStatus(reached);
+    return openTunnelStream(reached, target, { wantsStatus, timeout: this.#statusTimeout });
+  }
+
+  async #tunnel(carried: Carried): Promise<void> {
+    const { pool, clock, log, config } = this.#options;
+    const { connection, request, transfer } = carried;
+    const reached = await pool.reach().catch(this.#logUnreachable);
+    if (reached === undefined) {
+      this.#refuse(carried, { reply: 'generalFailure', reason: 'the server cannot be reached' }, 'debug');
+      return;
+    }
+    const { link, connection: tunnel } = reached;
+    const wantsStatus = await this.#wantsStatus(reached);
+    const sealer = link.streams.sealRequest(link.keys, request.target, { wantsStatus });
+    const opener = link.streams.openResponse(link.keys, sealer.salt);
+    const opened = { client: connection, tunnel, request, sealer, opener };
+    link.begun();
+    const begun = await (wantsStatus
+      ? replyTruly(opened, this.#statusTimeout, () => link.suspect('it has not answered a request for 2 s'))
+      : replyEarly(opened));
+    if ('reply' in begun) {
+      link.ended(begun.error !== undefined);
+      sealer.close();
+      opener.close();
+      tunnel.reset();
+      this.#learnFrom(begun, reached);
+      this.#refuse(carried, begun);
+      return;
+    }
+    if (wantsStatus) link.extensions.proven();
+    transfer.traffic.bytesUp += begun.traffic.bytesUp;
+    transfer.traffic.bytesDown += begun.traffic.bytesDown;
+    const { bytesUp, bytesDown, endedBy, error } = await relay({
+      client: connection,
+      target: tunnel,
+      up: new Sealing(sealer),
+      down: new Opening(opener),
+      first: begun.first,
+      clock,
+      traffic: transfer.traffic,
+      idleTimeout: config.timeout,
+      absorb: undefined,
+    });
+    const isServers = error !== undefined && isServersFault(error);
+    link.ended(isServers);
+    const context = { ...whoOf(carried), bytesUp, bytesDown };
+    if (isServers) {
+      log.warn(context, `the server's answer was refused: ${error.message}`);
+      this.#note(carried, error.message);
+    } else if (bytesDown === 0 && endedBy === 'target' && !wantsStatus) {
+      log.info(context, NO_ANSWER);
+      this.#note(carried, NO_ANSWER);
+    } else log.debug({ ...context, ...(error && { reason: error.message }) }, 'connection closed');
+  }
+
+  async #direct(carried: Carried): Promise<void> {
+    const { clock, config, log } = this.#options;
+    const { connection, request, asker, transfer } = carried;
+    const dialled = await this.#dialDirect(request.target, asker).catch((error: Error) => error);
+    if (dialled instanceof Error) {
+      this.#refuse(carried, { reply: directReply(dialled), reason: `directly: ${dialled.message}` });
+      return;
+    }
+    const { localAddress, localPort } = dialled.socket;
+    const bound = localAddress === undefined ? undefined : targetOf(localAddress, localPort!);
+    const reply = request.encodeReply('succeeded', bound);
+    if (reply.length > 0) connection.socket.write(reply);
+    const { bytesUp, bytesDown, error } = await relay({
+      client: connection,
+      target: dialled,
+      up: COPYING,
+      down: COPYING,
+      first: request.rest.length > 0 ? pooled(request.rest) : undefined,
+      clock,
+      traffic: transfer.traffic,
+      idleTimeout: config.timeout,
+      absorb: undefined,
+    });
+    const context = { ...whoOf(carried), way: 'direct', bytesUp, bytesDown };
+    log.debug({ ...context, ...(error && { reason: error.message }) }, 'connection closed');
+  }
+
+  #dialDirect(target: Target, { isRemote }: Asker): Promise<Connection> {
+    const { config, router } = this.#options;
+    const isRejected = (address: string, port: number) => router.isRejected(address, port);
+    return dialDirect(target, { ...config, isRejected, forOthers: isRemote });
+  }
+
+  async #wantsStatus({ link }: Reached): Promise<boolean> {
+    const { asks, config } = this.#options;
+    const wants = asks && link.extensions.wantsStatus(); // which asks the server now and then
+    return config.connectReply === 'auto' && (await wants);
+  }
+
+  #learnFrom({ reason, error }: Refused, { link }: Reached): void {
+    if (reason === undefined) return;
+    const { extensions } = link;
+    if (error === undefined) extensions.proven();
+    // One that is late may still be the same; behind one that says something else there may be another by now.
+    else if (error instanceof PodsocksError && error.code === 'ERR_TIMEOUT') extensions.ask();
+    else extensions.doubt();
+  }
+
+  /** Tells a client that its target was not reached. */
+  #refuse(carried: Carried, { reply, reason, error }: Refused, level: 'info' | 'debug' = 'info'): void {
+    const { connection, request } = carried;
+    if (reason === undefined) {
+      connection.close();
+      return;
+    }
+    this.#note(carried, reason);
+    const { log, expel } = this.#options;
+    const who = whoOf(carried);
+    if (error !== undefined && isServersFault(error)) log.warn(who, `the server's answer was refused: ${reason}`);
+    else log[level](who, reason);
+    const said = request.encodeReply(reply);
+    if (said.length === 0) {
+      connection.reset(); // a forward has no words for it
+      return;
+    }
+    expel(connection); // it may still read the reply, but not stay
+    endWith(connection, said);
+  }
+
+  #note({ request, asker }: Carried, reason: string): void {
+    this.#options.activity.failed({ target: formatTarget(request.target), reason, client: asker.client });
+  }
+}
+
+interface Carried {
+  readonly connection: Connection;
+  readonly request: ConnectRequest;
+  readonly asker: Asker;
+  readonly transfer: Transfer;
+}
+
+const LOG_INTERVAL_MS = 10_000;
+
+/** The server has a time-out of its own for its connects, by default the same as ours; its word takes a moment longer. */
+const STATUS_MARGIN_MS = 5_000;
+
+const NO_ANSWER =
+  'the server ended without an answer: it cannot reach the target, or password, method or clock differ from ours';
+
+/** What the log says of a connection. */
+function whoOf({ request, asker }: Carried): object {
+  const { client, username } = asker;
+  return { client, ...(username && { user: username }), target: formatTarget(request.target) };
+}
+
+function pooled(bytes: Uint8Array) {
+  const buffer = buffers.take(bytes.length);
+  buffer.set(bytes);
+  return { buffer, length: bytes.length, plaintextLength: bytes.length };
+}
+
+/** Failures of what the server sent, as opposed to failures of sockets. */
+export function isServersFault(error: Error): boolean {
+  return (
+    error instanceof PodsocksError &&
+    ['ERR_AUTHENTICATION', 'ERR_HEADER', 'ERR_REPLAY', 'ERR_TIMESTAMP'].includes(error.code)
+  );
+}
+
+/** For an edge that has to say in the words of RFC 1928 why `open` failed. */
+export function replyOfFailure(error: unknown): Exclude<ConnectReply, 'succeeded'> {
+  const { reply } = error as { reply?: Exclude<ConnectReply, 'succeeded'> };
+  return reply ?? directReply(error);
+}

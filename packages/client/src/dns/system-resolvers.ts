@@ -1,0 +1,82 @@
+import { Resolver } from 'node:dns';
+import { isIP } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { DNS_PORT, parseResolvConf } from '@podsocks/shared/dns/resolv-conf';
+import { WatchedFile } from '@podsocks/shared/dns/watched-file';
+import { readAddress } from '@podsocks/shared/matching/ip-address';
+import type { Endpoint } from '@podsocks/shared/net/listener';
+import { parseHost } from '@podsocks/shared/settings/values';
+
+export interface SystemResolversOptions {
+  readonly platform: NodeJS.Platform;
+  /** Path: /etc/resolv.conf. */
+  readonly resolvConf: string;
+  /** A clock that never steps back, in milliseconds. */
+  readonly now: () => number;
+  /** `address` or `address:port` of each, where there is no such file: as node:dns finds them. */
+  readonly listed?: () => readonly string[];
+}
+
+/** Where no file says it, asking takes some milliseconds, and a network does not change more often. */
+const ASK_AGAIN_MS = 5_000;
+
+/** The DNS servers that the system has at the moment, in its order. */
+export function systemResolvers(options: SystemResolversOptions): () => readonly Endpoint[] {
+  const { platform, resolvConf, now, listed = () => new Resolver().getServers() } = options;
+  if (platform !== 'win32' && platform !== 'darwin') {
+    const file = new WatchedFile({ path: resolvConf, parse: text => parseResolvConf(text).servers, now });
+    return () => file.content();
+  }
+  // On macOS resolv.conf is for people to read; what counts is elsewhere, and c-ares asks there.
+  let servers: readonly Endpoint[] = [];
+  let until = Number.NEGATIVE_INFINITY;
+  return () => {
+    if (now() >= until) {
+      until = now() + ASK_AGAIN_MS;
+      servers = listed().flatMap(endpointOf);
+    }
+    return servers;
+  };
+}
+
+function endpointOf(text: string): Endpoint[] {
+  if (isIP(text)) return isPlaceholder(text) ? [] : [{ host: text, port: DNS_PORT }];
+  try {
+    const { host, port = DNS_PORT } = parseHost(text);
+    return isIP(host) ? [{ host, port }] : [];
+  } catch {
+    return [];
+  }
+}
+
+/** What Windows lists for adapters without a DNS server. */
+function isPlaceholder(address: string): boolean {
+  return /^fec0:0:0:ffff::[123](?:%|$)/i.test(address);
+}
+
+/**
+ * Whether a DNS server is this one: it would ask itself.
+ *
+ * @param listening where this one listens.
+ */
+export function isItself(
+  { host, port }: Endpoint,
+  listening: readonly Endpoint[],
+  interfaces: typeof networkInterfaces = networkInterfaces,
+): boolean {
+  return listening.some(own => {
+    if (own.port !== port) return false;
+    return own.host === host || (isWildcard(own.host) && isOfThisMachine(host, interfaces));
+  });
+}
+
+function isWildcard(address: string): boolean {
+  return address === '0.0.0.0' || address === '::';
+}
+
+function isOfThisMachine(address: string, interfaces: typeof networkInterfaces): boolean {
+  const bytes = readAddress(address);
+  if (bytes === undefined) return false;
+  if (isWildcard(address) || address === '::1' || (bytes.family === 4 && bytes.d >>> 24 === 127)) return true;
+  return Object.values(interfaces()).some(all => all?.some(own => own.address === address));
+}

@@ -1,0 +1,64 @@
+import { PodsocksError } from '@podsocks/shared/runtime/errors';
+import type { Target } from '@podsocks/shared/wire/address';
+import type { ConnectReply } from '@podsocks/shared/wire/connect-status';
+
+/** What to do, in the order of what is most often wrong. */
+
+export const KEY_ADVICE =
+  'ask for a new URL (ss-server url, ss-server user url): the key or password, the user, or the method is another; ' +
+  'or something else than Shadowsocks listens there: check the port (kubectl get service -A | grep ss-server)';
+
+/** @param code of getaddrinfo. */
+export function adviceForName(code: string): string {
+  if (code === 'EAI_AGAIN')
+    return 'no DNS server answers this machine: check the network, and the VPN if the name is an internal one';
+  return 'check how it is spelt, and whether a VPN has to be up for it; or give an address of a node: kubectl get nodes -o wide';
+}
+
+export function adviceForTcp(error: unknown, port: number): string {
+  if (!(error instanceof PodsocksError)) return 'this should not happen; please report it';
+  const { code = '' } = (error.cause ?? {}) as NodeJS.ErrnoException;
+  if (code === 'ECONNREFUSED') {
+    return `nothing listens on port ${port}: check it against the Service (kubectl -n podsocks get service), and whether a pod is ready (kubectl -n podsocks get pods)`;
+  }
+  if (error.code === 'ERR_TIMEOUT' || code === 'ETIMEDOUT') {
+    return `packets are dropped on the way: a firewall or security group that does not let TCP ${port} in, a VPN that is down, or an address that is not reached from here; ask for the way around: docs/kubernetes.md, or --upstream for a company proxy`;
+  }
+  if (code === 'ENETUNREACH' || code === 'EHOSTUNREACH')
+    return 'there is no way there from here: check the network, and the VPN';
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return adviceForName(code);
+  return 'the message says what is wrong on the way; check --upstream and --plugin if there are any';
+}
+
+/** @param code of an error of the information host. */
+export function adviceForReply(code: string, name: string): string {
+  if (code === 'not-found')
+    return `there is no such name in the cluster: kubectl get service -A | grep ${firstLabel(name)}; a Service is NAME.NAMESPACE`;
+  if (code === 'no-address')
+    return 'the name is there, and has no address: a headless Service without ready pods (kubectl get endpoints)';
+  if (code === 'denied') return 'the policy lets you reach nothing there: ask whoever runs ss-server (docs/policy.md)';
+  if (code === 'busy') return 'many look-ups are under way; try again';
+  return "ss-server gets no answer from the cluster's DNS: kubectl -n kube-system get pods -l k8s-app=kube-dns, and a NetworkPolicy that lets it ask";
+}
+
+/** @param reply undefined when the server has not said. */
+export function adviceForDial(reply: Exclude<ConnectReply, 'succeeded'> | undefined, { host, port }: Target): string {
+  switch (reply) {
+    case 'connectionRefused':
+      return `nothing listens there on port ${port}: check the port of the Service, and whether its program has started (kubectl get endpoints ${firstLabel(host)})`;
+    case 'ttlExpired':
+      return 'no answer: a NetworkPolicy that does not let ss-server in, a node that is down, or an address that nobody has any more';
+    case 'networkUnreachable':
+    case 'hostUnreachable':
+      return "ss-server's pod has no way there: check the address, and IPv6 where it is one";
+    case 'notAllowed':
+      return 'the policy denies it: ask whoever runs ss-server (docs/policy.md)';
+    default:
+      return "ss-server's log says what happened (kubectl -n podsocks logs deployment/ss-server)";
+  }
+}
+
+/** For a command to be copied: of a name from outside, nothing that a shell would do something with. */
+function firstLabel(name: string): string {
+  return /^[\w-]+/.exec(name)?.[0] ?? 'NAME';
+}

@@ -1,0 +1,98 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { checkForwards, parseForward, parseMap } from './fields.ts';
+
+describe('-L', () => {
+  it.each([
+    ['5432:db.default:5432', '127.0.0.1', 5432, 'db.default', 5432, 'tcp'],
+    ['0:10.96.0.1:443', '127.0.0.1', 0, '10.96.0.1', 443, 'tcp'],
+    ['0.0.0.0:53:10.96.0.10:53/udp', '0.0.0.0', 53, '10.96.0.10', 53, 'udp'],
+    ['[::1]:8080:[fd00:10:96::1]:80/tcp', '::1', 8080, 'fd00:10:96::1', 80, 'tcp'],
+    ['localhost:1:a:2', 'localhost', 1, 'a', 2, 'tcp'],
+  ])('takes %s', (text, listenHost, listenPort, host, port, protocol) => {
+    const forward = parseForward(text);
+    expect(forward.listen).toEqual({ host: listenHost, port: listenPort });
+    expect(forward.target).toMatchObject({ host, port });
+    expect(forward.protocol).toBe(protocol);
+  });
+
+  it.each([
+    '',
+    '1',
+    '1:2',
+    'a:b:c',
+    '1:host:0',
+    '1:host:65536',
+    '65536:host:1',
+    '1:host:2/sctp',
+    '::1:1:host:2',
+    '1:[::1:2',
+    'x:1:h:2:3',
+  ])('refuses %j, and says what it should be', text => {
+    expect(() => parseForward(text)).toThrow(/port|such as/);
+  });
+
+  it('reads back what it is given', () => {
+    const label = fc.stringMatching(/^[a-z][a-z0-9-]{0,20}$/);
+    fc.assert(
+      fc.property(fc.nat(65535), label, fc.integer({ min: 1, max: 65535 }), (local, host, port) => {
+        expect(parseForward(`${local}:${host}:${port}`)).toMatchObject({
+          listen: { port: local },
+          target: { host, port },
+        });
+      }),
+    );
+  });
+
+  it('throws only its own error, whatever it is given', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: fc.constantFrom(...'0123456789:[]/.abudpt%\n\0') }), text => {
+        try {
+          parseForward(text);
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'ERR_CONFIG' });
+        }
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});
+
+describe('--map', () => {
+  it('takes a name and a port, without case or a dot at the end', () => {
+    expect(parseMap('Redis-0.redis.default.svc.cluster.local.:6379')).toEqual({
+      type: 'name',
+      host: 'redis-0.redis.default.svc.cluster.local',
+      port: 6379,
+    });
+  });
+
+  it.each([
+    'redis',
+    'redis:',
+    'redis:0',
+    'redis:70000',
+    '10.0.0.1:80',
+    '[::1]:80',
+    'a b:80',
+    'a/b:80',
+    '*.redis:80',
+    ':80',
+  ])('refuses %j', text => expect(() => parseMap(text)).toThrow(expect.objectContaining({ code: 'ERR_CONFIG' })));
+});
+
+describe('of several', () => {
+  const from = '-L (--forward)';
+
+  it('no two listen at one place', () => {
+    const value = ['1000:a:1', '127.0.0.1:1000:b:2'].map(parseForward);
+    expect(() => checkForwards({ value, from }, undefined)).toThrow(/127\.0\.0\.1:1000\/tcp is to be two things/);
+    const both = ['1000:a:1', '1000:a:1/udp', '0:a:1', '0:a:1'].map(parseForward);
+    expect(() => checkForwards({ value: both, from }, undefined)).not.toThrow();
+  });
+
+  it('no map is there twice', () => {
+    const value = ['a:1', 'A:1'].map(parseMap);
+    expect(() => checkForwards(undefined, { value, from: '--map' })).toThrow(/--map: a:1 is there twice/);
+  });
+});

@@ -1,0 +1,88 @@
+import type { Endpoint } from '@podsocks/shared/net/listener';
+import { PodsocksError } from '@podsocks/shared/runtime/errors';
+import { type Fields, texts } from '@podsocks/shared/settings/fields';
+import { type Settings, type Sourced, several } from '@podsocks/shared/settings/settings';
+import { formatTarget, type Target, targetOf } from '@podsocks/shared/wire/address';
+
+/** A local port that stands for a target beyond the server. */
+export interface Forward {
+  readonly listen: Endpoint;
+  readonly target: Target;
+  readonly protocol: 'tcp' | 'udp';
+}
+
+const LOOPBACK = '127.0.0.1';
+
+export const FORWARD_SETTINGS = {
+  forward: several(
+    { flags: '-L, --forward <[bind:]port:host:port[/udp]>' },
+    'local port that stands for a target beyond the server, may be repeated',
+    parseForward,
+  ),
+  map: several(
+    { flags: '--map <host:port>' },
+    'name that gets a local address of its own with the same port; the local DNS (--dns) tells it; may be repeated',
+    parseMap,
+  ),
+} satisfies Settings;
+
+export const forwardFields = {
+  forwards: texts(parseForward),
+  maps: texts(parseMap),
+} satisfies Fields;
+
+/** `[bind:]port:host:port[/udp]` as `ssh -L` and `ss-tunnel` have it; IPv6 addresses stand in brackets. */
+export function parseForward(text: string): Forward {
+  const [, spec = '', protocol = 'tcp'] = /^(.*?)(?:\/(tcp|udp))?$/s.exec(text) ?? [];
+  const parts = spec.match(/\[[^\]]*\]|[^:[\]]+/g) ?? [];
+  const joined = parts.join(':');
+  if (joined !== spec || (parts.length !== 3 && parts.length !== 4)) {
+    throw wrong(
+      'is not [bind:]port:host:port, such as 5432:db.default.svc.cluster.local:5432; IPv6 stands in brackets',
+    );
+  }
+  const [host = '', port = ''] = parts.slice(-2);
+  const bind = parts.length === 4 ? parts[0]!.replace(/^\[|\]$/g, '') : LOOPBACK;
+  return {
+    listen: { host: bind, port: portOf(parts.at(-3)!, 0) },
+    target: targetOf(host, portOf(port, 1)),
+    protocol: protocol as Forward['protocol'],
+  };
+}
+
+/** `host:port` of a name. */
+export function parseMap(text: string): Target {
+  const [, host, port] = /^([^:[\]/]+):(\d+)$/.exec(text) ?? [];
+  if (host === undefined) throw wrong('is not host:port, such as redis-0.redis.default.svc.cluster.local:6379');
+  const target = targetOf(host.toLowerCase().replace(/\.$/, ''), portOf(port!, 1));
+  if (target.type !== 'name') {
+    throw wrong(`${host} is an address, and the local DNS can give another for names only; give the name, or use -L`);
+  }
+  if (!/^[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*$/.test(target.host)) throw wrong('is no name that DNS can answer');
+  return target;
+}
+
+/** @throws PodsocksError ERR_CONFIG for two that would listen at one place, or a map that is there twice. */
+export function checkForwards(
+  forwards: Sourced<readonly Forward[]> | undefined,
+  maps: Sourced<readonly Target[]> | undefined,
+) {
+  const listens = (forwards?.value ?? [])
+    .filter(({ listen }) => listen.port !== 0)
+    .map(({ listen, protocol }) => `${formatTarget(listen)}/${protocol}`);
+  const twice = listens.find((listen, index) => listens.indexOf(listen) !== index);
+  if (twice !== undefined) throw wrong(`${forwards!.from}: ${twice} is to be two things; give each its own port`);
+  const names = (maps?.value ?? []).map(formatTarget);
+  const again = names.find((name, index) => names.indexOf(name) !== index);
+  if (again !== undefined) throw wrong(`${maps!.from}: ${again} is there twice; leave one out`);
+}
+
+function portOf(text: string, least: number): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (port >= least && port <= 0xffff) return port;
+  throw wrong(`${JSON.stringify(text)} is not a port; give a number from ${least} to 65535`);
+}
+
+function wrong(message: string): PodsocksError {
+  return new PodsocksError('ERR_CONFIG', message);
+}

@@ -1,0 +1,61 @@
+import { get } from 'node:http';
+import type { Endpoint } from '@podsocks/shared/net/listener';
+import { PodsocksError } from '@podsocks/shared/runtime/errors';
+import { formatTarget } from '@podsocks/shared/wire/address';
+import { loadLocal } from './config.ts';
+import type { SocksUser } from './socks-users.ts';
+import type { ClientStatus } from './status/client-status.ts';
+
+/** What a status may take; there are never so many servers. */
+const MAX_BYTES = 4 * 1024 * 1024;
+const TIMEOUT_MS = 3_000;
+
+const ASKS =
+  'asks for a user name and password; give those of its "socks_users": --socks-username and --socks-password-file';
+
+/**
+ * Where an ss-local with these flags, environment and file would listen; its loopback address if it does on all.
+ *
+ * @throws PodsocksError ERR_USAGE or ERR_CONFIG.
+ */
+export function localEndpoint(
+  flags: Readonly<Record<string, unknown>>,
+  env: Readonly<Record<string, string | undefined>>,
+): Endpoint {
+  return loadLocal(flags, env).endpoint;
+}
+
+/**
+ * Asks a running ss-local how it is.
+ *
+ * @returns undefined where nobody listens, or somebody else does.
+ * @throws PodsocksError ERR_DENIED when it asks for another user name and password.
+ */
+export function fetchStatus({ host, port }: Endpoint, access?: SocksUser): Promise<ClientStatus | undefined> {
+  return new Promise((resolve, reject) => {
+    const none = () => resolve(undefined);
+    const auth = access && { auth: `${access.username}:${access.password}` };
+    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    get({ host, port, path: '/v1/status', agent: false, signal, ...auth }, async response => {
+      let text = '';
+      if (response.statusCode === 401) {
+        response.destroy();
+        reject(new PodsocksError('ERR_DENIED', `${formatTarget({ host, port })} ${ASKS}`));
+        return;
+      }
+      try {
+        response.setEncoding('utf8');
+        for await (const part of response) {
+          text += part;
+          if (text.length > MAX_BYTES) return none();
+        }
+        const status = JSON.parse(text) as ClientStatus;
+        resolve(response.statusCode === 200 && status?.ssLocal !== undefined ? status : undefined);
+      } catch {
+        none();
+      } finally {
+        response.destroy();
+      }
+    }).on('error', none);
+  });
+}

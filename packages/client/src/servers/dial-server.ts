@@ -1,0 +1,60 @@
+import { Connection } from '@podsocks/shared/net/connection';
+import { dial } from '@podsocks/shared/net/dial';
+import type { Endpoint } from '@podsocks/shared/net/listener';
+import { PodsocksError } from '@podsocks/shared/runtime/errors';
+import { formatTarget } from '@podsocks/shared/wire/address';
+import { connectThrough } from './upstream/connect-through.ts';
+import type { Upstream } from './upstream/upstream.ts';
+
+/** What of the configuration a connection to a server needs. */
+export interface DialConfig {
+  /** Of several addresses of a name, or of the proxy's, try IPv6 first. */
+  readonly ipv6First: boolean;
+  readonly noDelay: boolean;
+  /** The proxy by which servers are reached. */
+  readonly upstream?: Upstream;
+}
+
+export interface DialServerOptions {
+  /** Milliseconds for everything. */
+  readonly timeout: number;
+  /** Gives it up. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Connects to a server. @throws PodsocksError ERR_DIAL, ERR_TIMEOUT, or ERR_CLOSED where it was given up. */
+export type DialServer = (server: Endpoint, options: DialServerOptions) => Promise<Connection>;
+
+/** The way to the servers: directly, or by a proxy. The connection does not read yet. */
+export function serverDialler({ upstream, ipv6First, noDelay }: DialConfig): DialServer {
+  if (upstream === undefined) {
+    return ({ host, port }, { timeout, signal }) =>
+      unlessAborted(dial({ host, port, timeout, ipv6First, noDelay }), formatTarget({ host, port }), signal);
+  }
+  return async ({ host, port }, { timeout, signal }) => {
+    const options = { timeout, noDelay, ipv6First, ...(signal && { signal }) };
+    const connection = Connection.adopt(await connectThrough(upstream, { host, port }, options));
+    connection.socket.pause(); // an adopted one begins to read by itself
+    return connection;
+  };
+}
+
+/** A dial that is given up may still connect, and is closed then. */
+function unlessAborted(dialling: Promise<Connection>, to: string, signal?: AbortSignal): Promise<Connection> {
+  if (signal === undefined) return dialling;
+  return new Promise((resolve, reject) => {
+    const giveUp = () => {
+      dialling.then(
+        connection => connection.close(),
+        () => {},
+      );
+      reject(new PodsocksError('ERR_CLOSED', `${to}: given up`));
+    };
+    if (signal.aborted) {
+      giveUp();
+      return;
+    }
+    signal.addEventListener('abort', giveUp, { once: true });
+    dialling.then(resolve, reject).finally(() => signal.removeEventListener('abort', giveUp));
+  });
+}

@@ -1,0 +1,34 @@
+import type { DocumentSource } from './server-document.ts';
+import { ServerDocument } from './server-document.ts';
+import { type PoolConfig, ServerPool, type ServerPoolOptions } from './server-pool.ts';
+
+export interface OpenPoolOptions extends Omit<ServerPoolOptions, 'mayChange' | 'closed' | 'config'> {
+  readonly config: PoolConfig & { readonly document?: DocumentSource };
+}
+
+/**
+ * The pool of the servers of a configuration, and of a list of servers beside them, if there is one: it is watched for as long
+ * as the pool is open.
+ *
+ * @throws PodsocksError where the list cannot be had and there are no other servers, or where no backend can do a method.
+ */
+export async function openPool(options: OpenPoolOptions): Promise<ServerPool> {
+  const { servers, config, log } = options;
+  if (config.document === undefined) return new ServerPool(options);
+  const document = new ServerDocument({ source: config.document, upstream: config.upstream, log });
+  try {
+    const listed = await document.load().catch((error: Error) => {
+      if (servers.length === 0) throw error;
+      log.warn(`${error.message}; going on with the other servers`);
+      return [];
+    });
+    const all = [...servers, ...listed];
+    const pool = new ServerPool({ ...options, servers: all, mayChange: true, closed: () => document.close() });
+    document.watch(changed => pool.replace([...servers, ...changed]));
+    pool.onUnreachable(() => document.refresh());
+    return pool;
+  } catch (error) {
+    document.close();
+    throw error;
+  }
+}

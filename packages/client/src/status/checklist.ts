@@ -1,0 +1,93 @@
+import { formatTarget } from '@podsocks/shared/wire/address';
+import type { KnownServer } from '../servers/known-server.ts';
+import type { ClientStatus, ServerStatus } from './client-status.ts';
+import { describeRoute } from './render.ts';
+
+export interface ChecklistFacts {
+  readonly status: ClientStatus;
+  /** What the server in use has said of itself. */
+  readonly known: KnownServer | undefined;
+  /** As `describeBackend` has it. */
+  readonly backend: string;
+  /** Addresses of this machine that others on the local network can type, if they may come in. */
+  readonly lanAddresses: readonly string[];
+}
+
+/** What ss-local prints once it has heard from its server: what it has found, and lines to copy. */
+export function checklist({ status, known, backend, lanAddresses }: ChecklistFacts): string {
+  const { servers, route, dns, listen, asksForPassword, forwards, maps } = status;
+  const server = servers.find(({ active }) => active) ?? servers[0]!;
+  const isReached = server.kind !== 'unknown';
+  const rows: [boolean, string, string][] = [
+    [isReached, 'server', describeServer(server, servers.length)],
+    [true, 'cipher', `${server.method}, ${backend}`],
+    ...(known?.domain === undefined ? [] : [[true, 'cluster', describeCluster(known)] as [boolean, string, string]]),
+    ...(known === undefined ? [] : ([[true, 'allowed', describeAllowed(known)]] as [boolean, string, string][])),
+    [true, 'route', describeRoute(route)],
+    ...(dns === undefined ? [] : ([[true, 'local DNS', describeDns(dns)]] as [boolean, string, string][])),
+    [true, 'UDP', describeUdp(status, known)],
+    ...forwards.map((to): [boolean, string, string] => [true, 'forward', `${to.listen}/${to.protocol} → ${to.target}`]),
+    ...maps.map((to): [boolean, string, string] => [true, 'map', `${to.name}:${to.port} is ${to.address}:${to.port}`]),
+  ];
+  const found = rows.map(([isFine, label, value]) => `  ${isFine ? '✓' : '✗'} ${label.padEnd(10)} ${value}`);
+  return [...found, '', ...linesToCopy(listen[0]!, known, asksForPassword, lanAddresses), ''].join('\n');
+}
+
+function describeServer({ name, address, kind, version, roundTrip, reason }: ServerStatus, count: number): string {
+  const who = name === undefined ? address : `${name} (${address})`;
+  const others = count > 1 ? `; ${count - 1} more: ss-local status` : '';
+  if (kind === 'unknown') return `${who}: ${reason ?? 'no answer yet'}; ss-local doctor says why${others}`;
+  const time = roundTrip === undefined ? '' : `, ${roundTrip < 10 ? roundTrip.toFixed(1) : Math.round(roundTrip)} ms`;
+  return `${who}, ${version === undefined ? 'plain Shadowsocks' : `podsocks ${version}`}${time}${others}`;
+}
+
+function describeCluster({ domain, namespace, nameservers }: KnownServer): string {
+  const servers = nameservers.map(({ host, port }) => (port === 53 ? host : formatTarget({ host, port })));
+  return [domain, namespace && `ss-server in ${namespace}`, servers.length > 0 && `DNS ${servers.join(', ')}`]
+    .filter(Boolean)
+    .join(', ');
+}
+
+function describeAllowed({ allowed, default: otherwise, user }: KnownServer): string {
+  const networks = allowed.length > MOST_NETWORKS ? [...allowed.slice(0, MOST_NETWORKS), '…'] : allowed;
+  const what = networks.length === 0 ? 'all that ss-server reaches' : networks.join(', ');
+  const rest = networks.length > 0 && otherwise === 'allow' ? ', and all else' : '';
+  return `${what}${rest}${user === undefined ? '' : `, as ${user}`}`;
+}
+
+const MOST_NETWORKS = 6;
+
+function describeDns({ listen, zones }: NonNullable<ClientStatus['dns']>): string {
+  return `${listen.join(', ')} for ${zones.join(', ') || 'no zone yet'}; ss-local dns install lets the system use it`;
+}
+
+function describeUdp({ udp }: ClientStatus, known: KnownServer | undefined): string {
+  if (udp === 'off') return 'off (-u)';
+  if (udp === 'over-tcp') return 'inside of TCP connections';
+  return known !== undefined && !known.carriesUdp
+    ? 'as datagrams, which the server does not take: start it with -u, or use --udp-over-tcp'
+    : 'as datagrams';
+}
+
+function linesToCopy(
+  listen: string,
+  known: KnownServer | undefined,
+  asksForPassword: boolean,
+  lanAddresses: readonly string[],
+): string[] {
+  const [, host = '', port = ''] = /^\[?([^\]]*)\]?:(\d+)$/.exec(listen) ?? [];
+  const isWildcard = host === '0.0.0.0' || host === '::';
+  const own = isWildcard ? `127.0.0.1:${port}` : listen;
+  const access = asksForPassword ? 'USER:PASSWORD@' : '';
+  const page =
+    known?.domain === undefined ? 'http://example.com/' : `https://kubernetes.default.svc.${known.domain}/version`;
+  const at = port === '1080' ? '' : ` -l ${port}`;
+  return [
+    `  curl ${page.startsWith('https') ? '-k ' : ''}--proxy socks5h://${access}${own} ${page}`,
+    `  eval "$(npx ss-local${at} env)"        # for this shell: curl, git, npm, pip, Java, …`,
+    `  http://${own}/proxy.pac          # for a browser, or: npx ss-local${at} system-proxy on`,
+    ...lanAddresses.map(
+      address => `  socks5h://${access}${formatTarget({ host: address, port: Number(port) })}   # on other machines`,
+    ),
+  ];
+}

@@ -1,0 +1,78 @@
+import type { Duplex } from 'node:stream';
+import type { Connection } from '@podsocks/shared/net/connection';
+import { StreamDuplex } from '@podsocks/shared/net/stream-duplex';
+import { buffers } from '@podsocks/shared/runtime/buffer-pool';
+import { PodsocksError } from '@podsocks/shared/runtime/errors';
+import { formatTarget, type Target } from '@podsocks/shared/wire/address';
+import { REASONS } from './connect-reply.ts';
+import { requestStatus } from './connect-status.ts';
+import { sealFirst } from './first-flight.ts';
+import type { ServerLink } from './servers/server-link.ts';
+
+export interface TunnelStreamOptions {
+  /** Whether the server is asked what became of the request; if not, the stream is open before anybody knows. */
+  readonly wantsStatus: boolean;
+  /** Milliseconds that the server has for that. */
+  readonly timeout: number;
+}
+
+const NOTHING = new Uint8Array(0);
+
+/**
+ * A request of ss-local's own on a connection to a server, as a stream. With the stream the connection closes, and if there will be
+ * none, it does at once.
+ *
+ * @throws PodsocksError ERR_DIAL, whose cause is the reply in the words of RFC 1928, or what `requestStatus` fails with.
+ */
+export async function openTunnelStream(
+  { link, connection }: { readonly link: Pick<ServerLink, 'streams' | 'keys'>; readonly connection: Connection },
+  target: Target,
+  { wantsStatus, timeout }: TunnelStreamOptions,
+): Promise<Duplex> {
+  const sealer = link.streams.sealRequest(link.keys, target, { wantsStatus });
+  const opener = link.streams.openResponse(link.keys, sealer.salt);
+  let answer: Uint8Array = NOTHING;
+  try {
+    if (wantsStatus) {
+      const request = { client: undefined, tunnel: connection, sealer, opener, rest: NOTHING, timeout };
+      const outcome = await requestStatus(request);
+      if (outcome.kind !== 'status') throw outcome.kind === 'failed' ? outcome.error : gone(target);
+      const { reply } = outcome.status;
+      if (reply !== 'succeeded') throw new RefusedTarget(target, reply);
+      answer = outcome.answer;
+    } else {
+      // Alone: the other side may be the first to speak.
+      const { buffer, length } = sealFirst(sealer, NOTHING, 0);
+      connection.socket.write(buffer.subarray(0, length), () => buffers.give(buffer));
+    }
+  } catch (error) {
+    sealer.close();
+    opener.close();
+    connection.reset();
+    throw error;
+  }
+  const first = answer.length > 0 ? pooled(answer) : undefined;
+  const stream = new StreamDuplex({ connection, opener, sealer, first });
+  stream.once('close', () => connection.close());
+  return stream;
+}
+
+/** The server has said why it does not reach a target. */
+export class RefusedTarget extends PodsocksError {
+  readonly reply: keyof typeof REASONS;
+
+  constructor(target: Target, reply: keyof typeof REASONS) {
+    super(reply === 'notAllowed' ? 'ERR_DENIED' : 'ERR_DIAL', `${formatTarget(target)}: ${REASONS[reply]}`);
+    this.reply = reply;
+  }
+}
+
+function gone(target: Target): PodsocksError {
+  return new PodsocksError('ERR_CLOSED', `${formatTarget(target)}: given up`);
+}
+
+function pooled(bytes: Uint8Array) {
+  const buffer = buffers.take(bytes.length);
+  buffer.set(bytes);
+  return { buffer, length: bytes.length, plaintextLength: bytes.length };
+}
