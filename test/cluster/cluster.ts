@@ -10,6 +10,7 @@ import { commandOf, passwordFor } from '../support/shadowsocks-ends.ts';
 import { DNS_ADDRESS, DNS_POD_ADDRESSES, dnsCommand, dnsFiles, POD_RESOLV_CONF, type Zones } from './cluster-dns.ts';
 import { type KubeProxy, SERVICE_NETWORKS, type ServicePort, startKubeProxy } from './kube-proxy.ts';
 import type { Mounts } from './mounts.ts';
+import { type Machine, PUBLIC_HOSTS } from './machines.ts';
 import { createPodNetwork, type Host, NODE_ADDRESS, type Pod, type PodNetwork } from './pod-network.ts';
 
 export const POD_NETWORKS = ['10.244.0.0/16', 'fd00:10:244::/64'] as const;
@@ -32,7 +33,15 @@ export const NODE_PORT_SERVICE: readonly ServicePort[] = (['tcp', 'udp'] as cons
   return { name: 'ss-server', port, protocol, targetPort, nodePort };
 });
 
-type Command = readonly [string, ...string[]];
+export type Command = readonly [string, ...string[]];
+
+export interface ClientOptions {
+  /** Where it listens, if not at the usual port. */
+  readonly port?: number;
+  readonly flags?: readonly string[];
+  /** Who runs it, if not the laptop with its usual files. */
+  readonly on?: Host;
+}
 
 /** A pod with a program in it. */
 export interface RunningPod extends Pod {
@@ -51,7 +60,13 @@ export interface Cluster {
   startHttpPod(name: string, addresses: readonly string[], port?: number): Promise<RunningPod>;
   /** Its policy is that of the manifests: the cluster's networks and no others. */
   startServer(name: string, addresses: readonly string[]): Promise<RunningPod>;
-  startClient(): Promise<ProgramRun>;
+  startClient(options?: ClientOptions): Promise<ProgramRun>;
+  /** ss-local with what leads it to the node port, for flags or a subcommand behind it. */
+  readonly clientCommand: Command;
+  /** Another machine on the laptop's other links. */
+  addMachine(machine: Machine): Host;
+  /** Starts something that ends with the cluster, and whose log an error tells. */
+  start(host: Host, title: string, command: Command, ready: number | Ready): Promise<ProgramRun>;
   /** Has CoreDNS run again after its end. */
   startDns(): Promise<RunningPod>;
   /** What an error has to tell. */
@@ -72,7 +87,7 @@ export async function startCluster(zones: Zones): Promise<Cluster> {
   try {
     const files = { ...FILES, ...dnsFiles(directory, zones), file: FILE };
     await Promise.all(Object.entries(files).map(([name, content]) => writeFile(path(name), content)));
-    network = createPodNetwork(mountsOf(path, 'laptop-resolv.conf'));
+    network = createPodNetwork(mountsOf(path, 'laptop'));
     return await startIn({ network, path, runs }, close);
   } catch (error) {
     await close();
@@ -95,7 +110,7 @@ async function startIn({ network, path, runs }: Surroundings, close: Cluster['cl
     return program;
   };
   const addPod = (name: string, addresses: readonly string[]) =>
-    network.addPod(name, addresses, mountsOf(path, 'pod-resolv.conf'));
+    network.addPod(name, addresses, mountsOf(path, 'pod'));
   const startPod = async (pod: Pod, command: Command, ready: number | Ready): Promise<RunningPod> => {
     return { ...pod, program: await start(pod, pod.name, command, ready) };
   };
@@ -106,6 +121,8 @@ async function startIn({ network, path, runs }: Surroundings, close: Cluster['cl
   for (const service of NODE_PORT_SERVICE) proxy.addService(service, []);
 
   const secret = ['-k', passwordFor(DEFAULT_METHOD), '-m', DEFAULT_METHOD, '-u'];
+  const to = ['-s', NODE_ADDRESS, '-p', `${NODE_PORT}`];
+  const clientCommand: Command = [...commandOf('podsocks', 'client'), ...to, ...secret];
   return {
     laptop,
     proxy,
@@ -119,10 +136,12 @@ async function startIn({ network, path, runs }: Surroundings, close: Cluster['cl
       const command: Command = [...commandOf('podsocks', 'server'), '-p', `${SERVER_PORT}`, ...secret, ...allow];
       return startPod(addPod(name, addresses), command, listensWithin(SERVER_PORT, ['tcp', 'udp']));
     },
-    startClient() {
-      const to = ['-s', NODE_ADDRESS, '-p', `${NODE_PORT}`, '-l', `${SOCKS_PORT}`];
-      return start(laptop, 'ss-local', [...commandOf('podsocks', 'client'), ...to, ...secret], SOCKS_PORT);
+    startClient({ port = SOCKS_PORT, flags = [], on = laptop } = {}) {
+      return start(on, 'ss-local', [...clientCommand, '-l', `${port}`, ...flags], port);
     },
+    clientCommand,
+    addMachine: machine => network.addMachine(machine, mountsOf(path, 'laptop')),
+    start,
     startDns,
     logs: () => runs.map(({ title, output }) => `\n--- ${title} wrote:\n${output() || '(nothing)\n'}`).join(''),
     close,
@@ -131,19 +150,22 @@ async function startIn({ network, path, runs }: Surroundings, close: Cluster['cl
 
 const HTTP_POD = fileURLToPath(new URL('programs/http-pod.mjs', import.meta.url));
 
+const LOCALHOST = '127.0.0.1 localhost\n::1 localhost ip6-localhost\n';
+
 /** Nothing of this machine's is looked up in: what is not said here is not there. */
 const FILES = {
   'pod-resolv.conf': POD_RESOLV_CONF,
   // It knows where the cluster's DNS is, and so whatever it does not find is kept from it by the node.
   'laptop-resolv.conf': `nameserver ${DNS_ADDRESS}\noptions timeout:1 attempts:1\n`,
-  hosts: '127.0.0.1 localhost\n::1 localhost ip6-localhost\n10.244.7.7 listed.hosts.example listed\n',
+  'pod-hosts': `${LOCALHOST}10.244.7.7 listed.hosts.example listed\n`,
+  'laptop-hosts': `${LOCALHOST}${PUBLIC_HOSTS}`,
   'nsswitch.conf': 'hosts: files dns\n',
 };
 
-function mountsOf(path: Cluster['path'], resolvConf: keyof typeof FILES): Mounts {
+function mountsOf(path: Cluster['path'], of: 'pod' | 'laptop'): Mounts {
   return [
-    { source: path(resolvConf), target: '/etc/resolv.conf' },
-    { source: path('hosts'), target: '/etc/hosts' },
+    { source: path(`${of}-resolv.conf`), target: '/etc/resolv.conf' },
+    { source: path(`${of}-hosts`), target: '/etc/hosts' },
     { source: path('nsswitch.conf'), target: '/etc/nsswitch.conf' },
   ];
 }

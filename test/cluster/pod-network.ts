@@ -6,6 +6,7 @@ import type { ProgramRun, Ready } from '../support/program-run.ts';
 import { pathOf } from '../support/programs.ts';
 import { runCommand } from '../support/run-command.ts';
 import { removeLeftovers } from './leftovers.ts';
+import { connectMachine, type Machine } from './machines.ts';
 import { type Mounts, withMounts } from './mounts.ts';
 
 /*
@@ -14,10 +15,11 @@ import { type Mounts, withMounts } from './mounts.ts';
  *                                            ⋮
  *
  * Each is a network namespace. A pod hangs on the node by a veth pair of its own and a host route, as kindnet and Calico do
- * it: so every packet between pods is routed by the node, and its translation undone on the way back.
+ * it: so every packet between pods is routed by the node, and its translation undone on the way back. Other machines hang on
+ * the laptop by links of their own, and know nothing of the node: see machines.ts.
  */
 export const NODE_ADDRESS = '192.0.2.1';
-const LAPTOP_ADDRESS = '192.0.2.2';
+export const LAPTOP_ADDRESS = '192.0.2.2';
 const [NODE_ADDRESS_6, LAPTOP_ADDRESS_6] = ['2001:db8::1', '2001:db8::2'];
 const POD_GATEWAY = '10.244.255.254';
 const POD_GATEWAY_6 = 'fe80::1';
@@ -53,6 +55,7 @@ export interface PodNetwork {
   readonly node: Namespace;
   readonly laptop: Host;
   addPod(name: string, addresses: readonly string[], mounts?: Mounts): Pod;
+  addMachine(machine: Machine, mounts?: Mounts): Host;
   remove(): void;
 }
 
@@ -93,6 +96,11 @@ export function createPodNetwork(laptopMounts: Mounts): PodNetwork {
         const link = `pod${namespaces.length}`;
         connectPod(node, namespace, link, addresses);
         return podIn(namespace, mounts, { name, addresses, isolate: () => isolatePod(node, link, addresses) });
+      },
+      addMachine(machine, mounts = []) {
+        const namespace = create(machine.name);
+        connectMachine(laptop, namespace, machine);
+        return hostIn(namespace, mounts);
       },
       remove,
     };
@@ -142,7 +150,7 @@ function hostRoute(address: string): string {
   return `${address}/${address.includes(':') ? 128 : 32}`;
 }
 
-function hostIn(namespace: Namespace, mounts: Mounts): Host {
+export function hostIn(namespace: Namespace, mounts: Mounts): Host {
   const command = (inner: readonly [string, ...string[]]) => withMounts(mounts, inner);
   return {
     namespace,

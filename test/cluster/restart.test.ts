@@ -53,7 +53,7 @@ describeCluster('when ss-server is replaced, of which there are two behind the n
 });
 
 async function withCluster(use: (cluster: TunnelledCluster) => Promise<void>): Promise<void> {
-  const cluster = await startTunnelledCluster(startWeb, 2);
+  const cluster = await startTunnelledCluster(startWeb, { replicas: 2 });
   try {
     await use(cluster);
   } catch (error) {

@@ -6,11 +6,22 @@ export interface TunnelledCluster extends Cluster {
   readonly servers: readonly RunningPod[];
 }
 
+export interface TunnelOptions {
+  /** Of ss-server. */
+  readonly replicas?: number;
+  /** Flags of ss-local; undefined: it is not started. */
+  readonly client?: readonly string[] | undefined;
+}
+
+/** Whatever a program asks for is up to ss-server. */
+const ALL = ['--route', 'all'];
+
 /** @param populate starts what else there is. */
 export async function startTunnelledCluster(
   populate: (cluster: Cluster) => Promise<unknown>,
-  replicas = 1,
+  options: TunnelOptions = {},
 ): Promise<TunnelledCluster> {
+  const { replicas = 1, client } = { client: ALL, ...options };
   const cluster = await startCluster(ZONES);
   try {
     const starting = Array.from({ length: replicas }, (_, number) => startReplica(cluster, number));
@@ -19,7 +30,7 @@ export async function startTunnelledCluster(
       NODE_PORT_SERVICE,
       servers.map(({ addresses }) => addresses[0]!),
     );
-    await cluster.startClient();
+    if (client !== undefined) await cluster.startClient({ flags: client });
     return { ...cluster, servers };
   } catch (error) {
     await cluster.close();

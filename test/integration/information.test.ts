@@ -354,3 +354,33 @@ describe('the information host', () => {
     await pair.server.drain(); // or the test's time is over before
   });
 });
+
+describe('GET /v1/throughput', () => {
+  it('sends as many zeros as it is asked for', async () => {
+    const pair = await startPair();
+    const connection = await pair.connect({ host: INFORMATION_HOST.host, port: 80 });
+    await connection.send('GET /v1/throughput?bytes=300000 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+    const answer = await connection.takeAll();
+    const body = answer.subarray(answer.indexOf('\r\n\r\n') + 4);
+    expect(body.equals(Buffer.alloc(300_000))).toBe(true);
+  });
+
+  it.each(['', 'bytes=', 'bytes=0', 'bytes=-1', 'bytes=4194305', 'bytes=99999999999', 'bytes=1e3'])(
+    'refuses %j',
+    async query => {
+      expect(await get(await startPair(), `/v1/throughput?${query}`)).toMatchObject({
+        status: 400,
+        body: { error: { code: 'bad-request' } },
+      });
+    },
+  );
+
+  it('outlives a client that goes', async () => {
+    const pair = await startPair();
+    const connection = await pair.connect({ host: INFORMATION_HOST.host, port: 80 });
+    await connection.send('GET /v1/throughput?bytes=4194304 HTTP/1.1\r\nHost: x\r\n\r\n');
+    await connection.read();
+    connection.destroy();
+    expect((await get(pair, '/v1/info')).status).toBe(200);
+  });
+});

@@ -96,7 +96,7 @@ describeWith(['curl'], 'curl', () => {
       const { port } = await http();
       for (const userInfo of ['', 'ada:wrong@']) {
         const refused = curl(...how, '-x', at(socksPort, userInfo), `http://127.0.0.1:${port}/`);
-        await expect(refused.then(String)).rejects.toThrow(/ended with (22|56)[\s\S]*407/);
+        await expect(refused.then(String)).rejects.toThrow(/ended with (22|56)/);
       }
     });
   }

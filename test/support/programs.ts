@@ -49,6 +49,12 @@ const PROGRAMS = {
   kwriteconfig5: { name: 'kwriteconfig5', proof: { args: ['--help'], text: '--delete' } },
   kreadconfig5: { name: 'kreadconfig5', proof: { args: ['--help'], text: '--default' } },
   proxychains4: { name: 'proxychains4', proof: { args: [], text: 'proxychains' } },
+  'redis-server': { name: 'redis-server', proof: { args: ['--version'], text: 'Redis server v=' } },
+  'redis-cli': { name: 'redis-cli', proof: { args: ['--version'], text: 'redis-cli ' } },
+  'python3 with redis and PySocks': {
+    name: 'python3',
+    proof: { args: ['-c', 'import redis.cluster, socks; print("PySocks", socks.__version__)'], text: 'PySocks 1.' },
+  },
 } satisfies Record<string, ExecutableQuery>;
 
 export type Program = keyof typeof PROGRAMS;

@@ -4,23 +4,14 @@ import { summary } from '@podsocks/shared/settings/common-config';
 import { carriesTcp, carriesUdp } from '@podsocks/shared/settings/mode';
 import { createProgram } from '@podsocks/shared/settings/program';
 import { formatTarget } from '@podsocks/shared/wire/address';
+import type { Command } from 'commander';
 import type { RunningClient } from './client.ts';
-import { CLIENT_SETTINGS, type ClientConfig, loadClient, loadLocal } from './config.ts';
-import { addDnsCommands } from './dns-install/dns-command.ts';
-import { thisSystem } from './dns-install/system.ts';
-import { addDoctorCommand } from './doctor/doctor-command.ts';
-import { openServers } from './doctor/open-servers.ts';
-import { fetchStatus, localEndpoint } from './local-instance.ts';
-import { addEnvCommand } from './programs/env-command.ts';
-import { addRunCommand } from './programs/run-command.ts';
-import { runSystem } from './programs/run-system.ts';
-import { addProxifierCommand } from './proxifier/proxifier-command.ts';
+import { CLIENT_SETTINGS, type ClientConfig, loadClient } from './config.ts';
 import { describeRoutes } from './routing/fields.ts';
 import { formatUpstream } from './servers/upstream/upstream.ts';
 import { checklist } from './status/checklist.ts';
-import { addStatusCommand } from './status/status-command.ts';
-import { thisMachine } from './system-proxy/detect.ts';
-import { addSystemProxyCommands } from './system-proxy/system-proxy-command.ts';
+import { addSubcommands } from './subcommands.ts';
+import { withoutUrlsAhead } from './url-ahead.ts';
 
 const NAME = 'ss-local';
 
@@ -56,8 +47,20 @@ export async function main(
   argv: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
   surroundings: Surroundings,
-  { version, start, self }: ClientProgram,
+  client: ClientProgram,
 ): Promise<number> {
+  const { program: scratch } = commandLine(argv, env, surroundings, client);
+  const given = withoutUrlsAhead(scratch, argv, env);
+  const { program, exitCode } = commandLine(given.argv, given.env, surroundings, client);
+  return (await runProgram(program, given.argv, surroundings)) || exitCode();
+}
+
+function commandLine(
+  argv: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+  surroundings: Surroundings,
+  { version, start, self }: ClientProgram,
+): { readonly program: Command; readonly exitCode: () => number } {
   const { stdout } = surroundings;
   const about = { name: NAME, version, summary: 'SOCKS5 port into a Kubernetes cluster, through ss-server.' };
   const program = createProgram(about, CLIENT_SETTINGS, stdout).addHelpText('after', HELP);
@@ -76,30 +79,17 @@ export async function main(
       return running;
     });
   });
-
-  const setExitCode = (code: number) => {
-    exitCode = code;
-  };
-  const found = { localEndpoint, loadLocal, fetchStatus };
-  addStatusCommand(program, env, surroundings, found);
-  addDoctorCommand(program, env, surroundings, { openServers: async loaded => openServers(loaded), setExitCode });
-  addEnvCommand(program, env, surroundings, { ...found, platform: process.platform });
-  const starting = (config: ClientConfig, { log }: { readonly log: Logger }) => start(config, { log, version });
-  const running = { ...found, loadClient, start: starting, argv, system: runSystem, exit: setExitCode };
-  addRunCommand(program, env, surroundings, running);
-  const machine = { machine: thisMachine(), now: () => new Date(), ...found };
-  addSystemProxyCommands(program, env, surroundings, machine);
-  addProxifierCommand(program, env, surroundings, { platform: process.platform, ...found });
-  addDnsCommands(program, env, surroundings, {
-    ...thisSystem(),
-    fetchStatus(flags, environment) {
-      const { endpoint, access } = loadLocal(flags, environment);
-      return fetchStatus(endpoint, access);
-    },
+  addSubcommands(program, {
+    env,
+    argv,
+    surroundings,
     self,
+    start: (config, { log }) => start(config, { log, version }),
+    setExitCode(code) {
+      exitCode = code;
+    },
   });
-
-  return (await runProgram(program, argv, surroundings)) || exitCode;
+  return { program, exitCode: () => exitCode };
 }
 
 function describe(config: ClientConfig): [label: string, value: string][] {

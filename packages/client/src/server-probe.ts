@@ -4,6 +4,7 @@ import type { ClientStreams } from '@podsocks/shared/crypto/stream';
 import type { Connection } from '@podsocks/shared/net/connection';
 import { StreamDuplex } from '@podsocks/shared/net/stream-duplex';
 import { INFORMATION_HOST } from '@podsocks/shared/wire/information';
+import { Deadline } from './servers/deadline.ts';
 import { type KnownServer, noInformation, readInformation } from './servers/known-server.ts';
 
 export type { KnownServer } from './servers/known-server.ts';
@@ -34,7 +35,8 @@ const MAX_BODY_BYTES = 64 * 1024;
 /** Asks a server what it is, at its information host. Never rejects. */
 export async function probeServer(options: ProbeOptions): Promise<ProbeOutcome> {
   const { streams, keys, timeout } = options;
-  const signal = AbortSignal.any([options.signal, AbortSignal.timeout(timeout)]);
+  const deadline = new Deadline(timeout, options.signal);
+  const { signal } = deadline;
   let connection: Connection | undefined;
   let askedAt = 0;
   let bytesBefore = 0; // which a proxy on the way has said
@@ -59,6 +61,7 @@ export async function probeServer(options: ProbeOptions): Promise<ProbeOutcome> 
     if (isSilent) return { kind: 'plain', roundTrip: performance.now() - askedAt };
     return { kind: 'unknown', reason: (error as Error).message };
   } finally {
+    deadline.end();
     connection?.close();
   }
 }

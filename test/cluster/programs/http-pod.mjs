@@ -1,7 +1,8 @@
 // What runs in a pod: HTTP on all its addresses.
 //   node http-pod.mjs NAME PORT FILE
 // GET /file is the file, evenly over ?within=MILLISECONDS: however much is buffered on its way, it takes that long. PUT gets
-// the SHA-256 of what was put. Anything else gets NAME, after ?delay=MILLISECONDS.
+// the SHA-256 of what was put. GET /from gets NAME and who asks for it. GET /page is a web page that says NAME, and has a script
+// of ?with=URL/script do the same. Anything else gets NAME, after ?delay=MILLISECONDS.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -19,6 +20,13 @@ const server = createServer((request, response) => {
     const hash = createHash('sha256');
     request.on('data', bytes => hash.update(bytes));
     request.on('end', () => response.end(hash.digest('hex')));
+  } else if (pathname === '/from') response.end(`${name} from ${request.socket.remoteAddress.replace('::ffff:', '')}`);
+  else if (pathname === '/page') {
+    response.setHeader('content-type', 'text/html');
+    response.end(`<!doctype html><title>${name}</title><p>${name}<script src="${searchParams.get('with')}/script"></script>`);
+  } else if (pathname === '/script') {
+    response.setHeader('content-type', 'text/javascript');
+    response.end(`document.body.append(' and ${name}')`);
   } else if (pathname === '/file') sendEvenly(response, Number(searchParams.get('within') ?? 0));
   else setTimeout(() => response.end(name), Number(searchParams.get('delay') ?? 0));
 });

@@ -8,9 +8,9 @@ import { type Method, methodNamed } from '@podsocks/shared/crypto/methods';
 import { createLogger } from '@podsocks/shared/runtime/log';
 import { expect, onTestFinished } from 'vitest';
 import { ALLOW_LOOPBACK } from '../../support/allow-loopback.ts';
-import { PLAIN_CLIENT } from '../../support/plain-client.ts';
 import { backendUnderTest } from '../../support/backend-under-test.ts';
 import { startOwnServer, WORKERS } from '../../support/own-server.ts';
+import { PLAIN_CLIENT } from '../../support/plain-client.ts';
 
 /** A way for the two ends to speak: what an attacker can do depends on it. */
 export interface Scheme {

@@ -95,7 +95,7 @@ async function examineKey({ link, report }: ExamineOptions): Promise<KnownServer
     const took = performance.now() - begun;
     if (status !== 200) throw new PodsocksError('ERR_HEADER', `the information host answers with status ${status}`);
     const known = readInformation(JSON.stringify(body), Date.now() - took / 2);
-    const as = known.user === undefined ? '' : `, and it knows us as ${known.user}`;
+    const as = known.user === undefined || known.user === 'default' ? '' : `, and it knows us as ${known.user}`;
     report({ stage, result: 'ok', found: `key and ${method.name} are right${as}`, took });
     return known;
   } catch (error) {

@@ -4,7 +4,7 @@ import { formatUpstream } from '../servers/upstream/upstream.ts';
 import { type ExaminedServer, examinedServer } from './examined-server.ts';
 
 /** The servers of a configuration, each reached as ss-local would. */
-export function openServers({ config }: Pick<LoadedClient, 'config'>): ExaminedServer[] {
+export async function openServers({ config }: Pick<LoadedClient, 'config'>): Promise<readonly ExaminedServer[]> {
   const through = config.upstream && `the proxy ${formatUpstream(config.upstream)}`;
   const dialServer = serverDialler(config);
   return config.servers.map(server => examinedServer(server, config, dialServer, through));

@@ -38,11 +38,19 @@ export interface LentProxy {
 }
 
 /** What says by itself which servers are meant. */
-const SERVER_FLAGS = ['url', 'server', 'config'] as const;
-const SERVER_VARIABLES = ['SS_URL', 'SS_SERVER', 'SS_CONFIG'] as const;
+const SERVER_FLAGS = ['url', 'server', 'serversUrl', 'serversFile', 'config'] as const;
+const SERVER_VARIABLES = ['SS_URL', 'SS_SERVER', 'SS_SERVERS_URL', 'SS_SERVERS_FILE', 'SS_CONFIG'] as const;
 
-/** Flags for what an instance that is there would not do: `ss-local -L 5432:db:5432 run -- psql -h 127.0.0.1`. */
-const OF_ITS_OWN = ['forward', 'map'] as const;
+/**
+ * Flags that leave open who does it. All others are for an instance of its own, since the one that is there would not do what
+ * they say: `ss-local -L 5432:db:5432 run -- psql -h 127.0.0.1`.
+ */
+const FOR_ANY: ReadonlySet<string> = new Set([
+  ...SERVER_FLAGS,
+  ...['serverPort', 'method', 'password', 'passwordFile'],
+  ...['localAddress', 'localPort', 'socksUsername', 'socksPasswordFile'],
+  ...['logLevel', 'logFormat', 'verbose'],
+]);
 
 /**
  * The instance that is there, unless something else than what it does is asked for; else one of our own, on loopback.
@@ -58,7 +66,8 @@ export async function findOrStart(
   name: string,
 ): Promise<LentProxy> {
   const { endpoint, access } = loadLocal(flags, env);
-  const status = OF_ITS_OWN.some(flag => flags[flag] !== undefined) ? undefined : await fetchStatus(endpoint, access);
+  const wantsMore = Object.keys(flags).some(flag => !FOR_ANY.has(flag));
+  const status = wantsMore ? undefined : await fetchStatus(endpoint, access);
   const there: LentProxy = {
     proxy: { ...endpoint, ...(status?.asksForPassword && access && { access }) },
     close: () => Promise.resolve(),
@@ -67,7 +76,8 @@ export async function findOrStart(
   // The terminal is the program's; what there is to say of this one is said where somebody asks for it.
   const loaded = loadClient(flags, { ...env, SS_LOG_LEVEL: env.SS_LOG_LEVEL || 'warn' });
   const { config } = loaded;
-  if (status !== undefined) {
+  // What is in a list from elsewhere is not known yet.
+  if (status !== undefined && config.document === undefined) {
     const known = new Set(status.servers.map(({ address }) => address));
     if (config.servers.every(server => known.has(formatTarget(server)))) return there;
   }
@@ -84,16 +94,17 @@ export async function findOrStart(
 }
 
 /**
- * A free port of loopback, and of the fixed ports those that the command line names: what the file has belongs to the
- * instance that runs all day, and could not be had twice.
+ * A free port of loopback for this machine only, and of the other ports those that the command line names: what the file has
+ * belongs to the instance that runs all day, and could not be had twice.
  */
 function ofItsOwn(config: ClientConfig, flags: Flags): ClientConfig {
-  const { lan: _, ...others } = config;
+  const { lan: _lan, udpAdvertise: _address, udpPorts: _ports, dns, ...others } = config;
   return {
     ...others,
     listen: [{ host: '127.0.0.1', port: 0 }],
     forwards: flags.forward === undefined ? [] : config.forwards,
     maps: flags.map === undefined ? [] : config.maps,
+    ...(flags.dns !== undefined && dns && { dns }),
   };
 }
 

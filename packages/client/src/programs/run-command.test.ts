@@ -122,6 +122,9 @@ describe('ss-local run', () => {
       ['start', 'spawn', 'close'],
     ],
     ['a forward', ['-s', 'node.example', '-L', '0:db:5432'], ['start', 'spawn', 'close']],
+    ['other routes', ['-s', 'node.example', '--route', 'all'], ['start', 'spawn', 'close']],
+    ['a log', ['-s', 'node.example', '-v'], ['spawn']],
+    ['a list', ['-s', 'node.example', '--servers-file', 'x.json'], ['start', 'spawn', 'close']],
   ])('with %s than the instance that is there', async (_, flags, expected) => {
     const { said } = await run([...flags, '-k', 'secret', '-m', 'aes-256-gcm', 'run', '--', 'curl']);
     expect(said).toEqual(expected);
@@ -140,12 +143,21 @@ describe('ss-local run', () => {
 
   it('leaves fixed ports of the file to the instance that runs all day', async () => {
     const path = join(tmpdir(), `podsocks-run-${process.pid}.json`);
-    const file = { server: 'node.example', password: 'secret', method: 'aes-256-gcm', lan: true, lan_open: true };
+    const file = {
+      server: 'node.example',
+      password: 'secret',
+      method: 'aes-256-gcm',
+      lan: true,
+      lan_open: true,
+      dns: '127.0.0.1:5354',
+    };
     writeFileSync(path, JSON.stringify({ ...file, forwards: ['5432:db:5432'], maps: ['redis:6379'] }), { mode: 0o600 });
     try {
       const { started } = await run(['-c', path, 'run', '--', 'psql'], { status: undefined });
       expect(started[0]).toMatchObject({ listen: [{ host: '127.0.0.1', port: 0 }], forwards: [], maps: [] });
-      expect(started[0]).not.toHaveProperty('lan');
+      for (const name of ['lan', 'dns']) expect(started[0]).not.toHaveProperty(name);
+      const withDns = await run(['-c', path, '--dns', '127.0.0.1:0', 'run', '--', 'psql']);
+      expect(withDns.started[0]).toHaveProperty('dns');
     } finally {
       rmSync(path);
     }

@@ -43,7 +43,14 @@ A running ss-local is used; else one is started for as long as the program runs.
 Exit code: that of the program; 127 not found, 126 not executable.`;
 
 /** What nobody but ss-local has to know. */
-const SECRETS = ['SS_PASSWORD', 'SS_URL', 'SS_SOCKS_PASSWORD', 'SS_UPSTREAM'] as const;
+const SECRETS = [
+  'SS_PASSWORD',
+  'SS_URL',
+  'SS_SERVERS_URL',
+  'SS_SOCKS_PASSWORD',
+  'SS_UPSTREAM',
+  'SS_PLUGIN_OPTS',
+] as const;
 
 type CommandLine = readonly [string, ...string[]];
 

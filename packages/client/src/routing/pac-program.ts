@@ -182,7 +182,7 @@ function expressionsOf(rule) {
 }
 
 var LOOPBACK = { ipv4: [2130706432, 8], ipv6: [0, 0, 0, 1, 128] };
-var LOCAL = { ipv4: [2130706432, 8, -1442971648, 16], ipv6: [0, 0, 0, 1, 128, -25165824, 0, 0, 0, 16] };
+var LOCAL = { ipv4: [2130706432, 8, -1442971648, 16], ipv6: [0, 0, 0, 1, 128, -25165824, 0, 0, 0, 10] };
 var EXPRESSIONS = [];
 for (var each = 0; each < ROUTES.rules.length; each++) EXPRESSIONS.push(expressionsOf(ROUTES.rules[each]));
 `;

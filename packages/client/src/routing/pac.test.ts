@@ -51,6 +51,14 @@ describe('in auto', () => {
   });
 });
 
+it('keeps this machine and its link direct, even where the server allows them', () => {
+  const allowed = ['127.0.0.0/8', '169.254.0.0/16', '::1', 'febf::/16', '10.0.0.0/8'];
+  const ask = browser(routerOf({ mode: 'auto' }, { allowed }).pac(PROXY));
+  const here = ['127.9.9.9', '169.254.1.1', '[::1]', '[febf::1]'];
+  expect(here.map(host => ask(`http://${host}/`))).toEqual(here.map(() => 'DIRECT'));
+  expect(ask('http://10.0.0.1/')).toBe(WORD);
+});
+
 it('sends everything but this machine itself to the proxy, where there is nothing else', () => {
   for (const mode of ['all', 'rules'] as const) {
     const ask = browser(routerOf({ mode }).pac(PROXY));

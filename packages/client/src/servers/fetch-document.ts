@@ -3,6 +3,7 @@ import { request as requestHttps } from 'node:https';
 import type { Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
+import { Deadline } from './deadline.ts';
 import { formatDocumentUrl, parseDocumentUrl } from './document-url.ts';
 import { connectThrough } from './upstream/connect-through.ts';
 import type { Upstream } from './upstream/upstream.ts';
@@ -28,8 +29,8 @@ const MOST_BYTES = 1024 * 1024;
  * @throws PodsocksError ERR_DIAL, ERR_TIMEOUT or ERR_HEADER. Of the URL the message has the host only.
  */
 export async function fetchDocument(given: URL, options: FetchOptions): Promise<Fetched> {
-  const late = AbortSignal.timeout(TIMEOUT_MS);
-  const signal = AbortSignal.any([options.signal, late]);
+  const deadline = new Deadline(TIMEOUT_MS, options.signal);
+  const { signal } = deadline;
   let url = given;
   try {
     for (let redirects = 0; ; redirects++) {
@@ -49,7 +50,7 @@ export async function fetchDocument(given: URL, options: FetchOptions): Promise<
     }
   } catch (error) {
     const place = formatDocumentUrl(url);
-    if (late.aborted) throw new PodsocksError('ERR_TIMEOUT', `${place}: no answer within ${TIMEOUT_MS / 1000} s`);
+    if (deadline.isLate) throw new PodsocksError('ERR_TIMEOUT', `${place}: no answer within ${TIMEOUT_MS / 1000} s`);
     if (error instanceof PodsocksError) throw error;
     // The messages of Node's errors may hold what the server has sent.
     const { code = 'unknown' } = error as NodeJS.ErrnoException;
@@ -57,6 +58,8 @@ export async function fetchDocument(given: URL, options: FetchOptions): Promise<
       ? "; a company's own authority goes into NODE_EXTRA_CA_CERTS"
       : '';
     throw new PodsocksError('ERR_DIAL', `${place}: cannot be fetched (${code})${mend}`, { cause: error });
+  } finally {
+    deadline.end();
   }
 }
 

@@ -52,10 +52,13 @@ function describeAllowed({ allowed, default: otherwise, user }: KnownServer): st
   const networks = allowed.length > MOST_NETWORKS ? [...allowed.slice(0, MOST_NETWORKS), '…'] : allowed;
   const what = networks.length === 0 ? 'all that ss-server reaches' : networks.join(', ');
   const rest = networks.length > 0 && otherwise === 'allow' ? ', and all else' : '';
-  return `${what}${rest}${user === undefined ? '' : `, as ${user}`}`;
+  return `${what}${rest}${user === undefined || user === ONLY_USER ? '' : `, as ${user}`}`;
 }
 
 const MOST_NETWORKS = 6;
+
+/** Whom a server without users knows. */
+const ONLY_USER = 'default';
 
 function describeDns({ listen, zones }: NonNullable<ClientStatus['dns']>): string {
   return `${listen.join(', ')} for ${zones.join(', ') || 'no zone yet'}; ss-local dns install lets the system use it`;

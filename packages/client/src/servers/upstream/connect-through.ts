@@ -6,6 +6,7 @@ import { systemLookup } from '@podsocks/shared/net/lookup';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { formatTarget } from '@podsocks/shared/wire/address';
 import { SocksClient, SocksClientError } from 'socks';
+import { Deadline } from '../deadline.ts';
 import type { Upstream } from './upstream.ts';
 
 export interface ThroughOptions {
@@ -25,8 +26,8 @@ export interface ThroughOptions {
  * @throws PodsocksError ERR_DIAL or ERR_TIMEOUT; the message says whether the proxy failed or could not reach the host.
  */
 export async function connectThrough(upstream: Upstream, to: Endpoint, options: ThroughOptions): Promise<Socket> {
-  const late = AbortSignal.timeout(options.timeout);
-  const signal = options.signal === undefined ? late : AbortSignal.any([late, options.signal]);
+  const deadline = new Deadline(options.timeout, options.signal);
+  const { signal } = deadline;
   const proxy = `the proxy ${formatTarget(upstream)}`;
   let stage = `${proxy}: no answer`;
   let socket: Socket | undefined;
@@ -44,10 +45,11 @@ export async function connectThrough(upstream: Upstream, to: Endpoint, options: 
     return socket;
   } catch (error) {
     socket?.destroy();
-    if (options.signal?.aborted) throw new PodsocksError('ERR_CLOSED', `${formatTarget(to)}: given up`);
-    if (late.aborted) throw new PodsocksError('ERR_TIMEOUT', `${stage} within ${options.timeout / 1000} s`);
+    if (signal.aborted && !deadline.isLate) throw new PodsocksError('ERR_CLOSED', `${formatTarget(to)}: given up`);
+    if (deadline.isLate) throw new PodsocksError('ERR_TIMEOUT', `${stage} within ${options.timeout / 1000} s`);
     throw error;
   } finally {
+    deadline.end();
     signal.removeEventListener('abort', onAbort);
   }
 }

@@ -1,0 +1,69 @@
+import { describe, expect, it } from 'vitest';
+import type { KnownServer } from '../servers/known-server.ts';
+import { checklist } from './checklist.ts';
+import { STATUS } from './status-fixtures.ts';
+
+const KNOWN: KnownServer = {
+  version: '0.1.0',
+  user: 'ada',
+  hasConnectStatus: true,
+  carriesUdp: true,
+  carriesUdpOverTcp: true,
+  clockAhead: 0,
+  domain: 'cluster.local',
+  namespace: 'podsocks',
+  nameservers: [{ host: '10.96.0.10', port: 53 }],
+  search: [],
+  ndots: 5,
+  allowed: ['10.96.0.0/12', '10.244.0.0/16'],
+  default: 'deny',
+};
+
+const facts = { status: STATUS, known: KNOWN, backend: 'native', lanAddresses: [] };
+
+describe('checklist', () => {
+  it('says what was found, and lines to copy', () => {
+    expect(checklist(facts)).toBe(`\
+  ✓ server     one (a.example:32088), podsocks 0.1.0, 12 ms; 1 more: ss-local status
+  ✓ cipher     2022-blake3-aes-256-gcm, native
+  ✓ cluster    cluster.local, ss-server in podsocks, DNS 10.96.0.10
+  ✓ allowed    10.96.0.0/12, 10.244.0.0/16, as ada
+  ✓ route      auto: cluster.local, svc, 10.96.0.0/12 through the tunnel, else direct; names without a dot are in namespace payments
+  ✓ local DNS  127.0.0.1:5354 for cluster.local; ss-local dns install lets the system use it
+  ✓ UDP        as datagrams
+  ✓ forward    127.0.0.1:5432/tcp → db.default:5432
+  ✓ map        redis-0.redis:6379 is 127.64.0.1:6379
+
+  curl -k --proxy socks5h://127.0.0.1:1080 https://kubernetes.default.svc.cluster.local/version
+  eval "$(npx ss-local env)"        # for this shell: curl, git, npm, pip, Java, …
+  http://127.0.0.1:1080/proxy.pac          # for a browser, or: npx ss-local system-proxy on
+`);
+  });
+
+  it('says where to look when the server does not answer', () => {
+    const [server] = STATUS.servers;
+    const servers = [{ ...server!, kind: 'unknown' as const, reason: 'connection refused' }];
+    const text = checklist({ ...facts, known: undefined, status: { ...STATUS, servers } });
+    expect(text).toContain('✗ server     one (a.example:32088): connection refused; ss-local doctor says why\n');
+    expect(text).not.toContain('allowed');
+  });
+
+  it('has what to type on other machines, with a place for the password', () => {
+    const status = { ...STATUS, listen: ['[::]:1081'], asksForPassword: true };
+    const text = checklist({ ...facts, status, lanAddresses: ['192.168.1.20'] });
+    expect(text).toContain('socks5h://USER:PASSWORD@127.0.0.1:1081 ');
+    expect(text).toContain('socks5h://USER:PASSWORD@192.168.1.20:1081 ');
+    expect(text).toContain('npx ss-local -l 1081 env');
+  });
+
+  it('says that the server takes no datagrams', () => {
+    expect(checklist({ ...facts, known: { ...KNOWN, carriesUdp: false } })).toContain(
+      'start it with -u, or use --udp-over-tcp',
+    );
+  });
+
+  it('cuts a long list of networks', () => {
+    const allowed = Array.from({ length: 20 }, (_, i) => `10.${i}.0.0/16`);
+    expect(checklist({ ...facts, known: { ...KNOWN, allowed } })).toContain('10.5.0.0/16, …, as ada');
+  });
+});

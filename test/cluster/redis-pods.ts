@@ -1,0 +1,71 @@
+import { mkdir } from 'node:fs/promises';
+import { pathOf } from '../support/programs.ts';
+import type { Cluster, RunningPod } from './cluster.ts';
+import type { Zones } from './cluster-dns.ts';
+import type { Pod } from './pod-network.ts';
+
+export const REDIS_PORT = 6379;
+const MASTERS = 3;
+const REPLICAS_EACH = 1;
+const ORDINALS = Array.from({ length: MASTERS * (1 + REPLICAS_EACH) }, (_, ordinal) => ordinal);
+
+/** Of the StatefulSet `redis`, as they call themselves. */
+export const REDIS_NODES = ORDINALS.map(ordinal => `redis-${ordinal}.redis.default.svc.cluster.local`);
+
+function addressOf(ordinal: number): string {
+  return `10.244.3.${10 + ordinal}`;
+}
+
+export const REDIS_ZONES: Zones = {
+  cluster: ORDINALS.map(ordinal => [`redis-${ordinal}.redis.default.svc`, 'A', addressOf(ordinal)]),
+  world: [],
+};
+
+export interface RedisNode extends RunningPod {
+  /** That it announces. */
+  readonly hostname: string;
+}
+
+export interface RedisCluster {
+  readonly nodes: readonly RedisNode[];
+  /** Who has a slot at the moment. */
+  masterOf(slot: number): Promise<RedisNode>;
+}
+
+/** Nodes that hand out their names, and never an address: three with a third of the slots each, and a replica for each. */
+export async function startRedisCluster(cluster: Cluster): Promise<RedisCluster> {
+  const pods = ORDINALS.map(ordinal => cluster.addPod(`redis-${ordinal}`, [addressOf(ordinal)]));
+  const nodes = await Promise.all(pods.map((pod, ordinal) => startNode(cluster, pod, REDIS_NODES[ordinal]!)));
+  const [first] = nodes;
+  const addresses = pods.map(pod => `${pod.addresses[0]}:${REDIS_PORT}`);
+  const shape = ['--cluster-replicas', `${REPLICAS_EACH}`, '--cluster-yes'];
+  await first!.run([pathOf('redis-cli'), '--cluster', 'create', ...addresses, ...shape]);
+  await Promise.all(nodes.map(untilAllAreKnown));
+  return {
+    nodes,
+    async masterOf(slot) {
+      const alive = nodes.find(node => node.processes() > 0)!;
+      const range = (await slotsKnownTo(alive)).find(([from, to]) => from <= slot && slot <= to);
+      return nodes.find(({ hostname }) => hostname === range?.[2][0])!;
+    },
+  };
+}
+
+async function startNode({ path, start }: Cluster, pod: Pod, hostname: string): Promise<RedisNode> {
+  const directory = path(pod.name);
+  await mkdir(directory);
+  const settings = {
+    ...{ port: `${REDIS_PORT}`, bind: '*', 'protected-mode': 'no', dir: directory, save: '', daemonize: 'no' },
+    ...{ 'cluster-enabled': 'yes', 'cluster-node-timeout': `${NODE_TIMEOUT_MS}` },
+    ...{ 'cluster-announce-hostname': hostname, 'cluster-preferred-endpoint-type': 'hostname' },
+    // When a third of the slots is missing, the others go on.
+    'cluster-require-full-coverage': 'no',
+    'repl-diskless-sync-delay': '0',
+  };
+  const flags = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
+  const program = await start(pod, pod.name, [pathOf('redis-server'), ...flags], REDIS_PORT);
+  return { ...pod, program, hostname };
+}
+
+/** After which a node counts as failed, and a replica takes its place. */
+const NODE_TIMEOUT_MS = 1_000;
