@@ -9,8 +9,8 @@ import { PseudoRandom, sha256 } from '../support/pseudo-random.ts';
 import { commandOf, passwordFor } from '../support/shadowsocks-ends.ts';
 import { DNS_ADDRESS, DNS_POD_ADDRESSES, dnsCommand, dnsFiles, POD_RESOLV_CONF, type Zones } from './cluster-dns.ts';
 import { type KubeProxy, SERVICE_NETWORKS, type ServicePort, startKubeProxy } from './kube-proxy.ts';
-import type { Mounts } from './mounts.ts';
 import { type Machine, PUBLIC_HOSTS } from './machines.ts';
+import type { Mounts } from './mounts.ts';
 import { createPodNetwork, type Host, NODE_ADDRESS, type Pod, type PodNetwork } from './pod-network.ts';
 
 export const POD_NETWORKS = ['10.244.0.0/16', 'fd00:10:244::/64'] as const;
@@ -109,8 +109,7 @@ async function startIn({ network, path, runs }: Surroundings, close: Cluster['cl
     runs.push(program);
     return program;
   };
-  const addPod = (name: string, addresses: readonly string[]) =>
-    network.addPod(name, addresses, mountsOf(path, 'pod'));
+  const addPod = (name: string, addresses: readonly string[]) => network.addPod(name, addresses, mountsOf(path, 'pod'));
   const startPod = async (pod: Pod, command: Command, ready: number | Ready): Promise<RunningPod> => {
     return { ...pod, program: await start(pod, pod.name, command, ready) };
   };

@@ -1,7 +1,16 @@
-import { describeWith } from '../support/programs.ts';
+import { describeWith, type Program } from '../support/programs.ts';
 import { podNetworkObstacle } from './pod-network.ts';
 
-/** A suite that needs a cluster of network namespaces. Without root, or without a program, it says SKIPPED and why. */
-export function describeCluster(title: string, suite: () => void): void {
-  describeWith(['coredns', 'ip', 'nft', 'curl', 'dig'], `a cluster, ${title}`, suite, podNetworkObstacle);
+/**
+ * A suite that needs a cluster of network namespaces, and perhaps other programs, or something else that `obstacle` says is not
+ * to be had. Without root, or where one is missing, it says SKIPPED and why.
+ */
+export function describeCluster(
+  title: string,
+  suite: () => void,
+  others: readonly Program[] = [],
+  obstacle: () => string | undefined = () => undefined,
+): void {
+  const programs = ['coredns', 'ip', 'nft', 'curl', 'dig', ...others] as const;
+  describeWith(programs, `a cluster, ${title}`, suite, () => podNetworkObstacle() ?? obstacle());
 }

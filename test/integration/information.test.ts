@@ -375,6 +375,14 @@ describe('GET /v1/throughput', () => {
     },
   );
 
+  it('measures once in a while only, for no limit of bandwidth holds here', async () => {
+    const pair = await startPair();
+    const connection = await pair.connect({ host: INFORMATION_HOST.host, port: 80 });
+    await connection.send('GET /v1/throughput?bytes=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+    await connection.takeAll();
+    expect(await get(pair, '/v1/throughput?bytes=1')).toMatchObject({ status: 429, body: { error: { code: 'busy' } } });
+  });
+
   it('outlives a client that goes', async () => {
     const pair = await startPair();
     const connection = await pair.connect({ host: INFORMATION_HOST.host, port: 80 });

@@ -48,6 +48,7 @@ const PROGRAMS = {
   'dbus-run-session': { name: 'dbus-run-session', proof: { args: ['--version'], text: 'dbus-run-session' } },
   kwriteconfig5: { name: 'kwriteconfig5', proof: { args: ['--help'], text: '--delete' } },
   kreadconfig5: { name: 'kreadconfig5', proof: { args: ['--help'], text: '--default' } },
+  chromium: { name: 'chromium', proof: { args: ['--version'], text: 'Chromium' } },
   proxychains4: { name: 'proxychains4', proof: { args: [], text: 'proxychains' } },
   'redis-server': { name: 'redis-server', proof: { args: ['--version'], text: 'Redis server v=' } },
   'redis-cli': { name: 'redis-cli', proof: { args: ['--version'], text: 'redis-cli ' } },

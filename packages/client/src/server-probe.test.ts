@@ -1,6 +1,8 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { INFORMATION_HOST } from '@podsocks/shared/wire/information';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { type Asked, startFakeServer } from './server-fixtures.ts';
 import { probeServer } from './server-probe.ts';
 
@@ -105,6 +107,14 @@ describe('a server', () => {
     const { signal } = new AbortController();
     const outcome = await probeServer({ ...server, dialServer, timeout: 1_000, signal });
     expect(outcome).toEqual({ kind: 'unknown', reason: 'connection refused' });
+  });
+
+  it('that is silent has its time also while garbage is collected', async () => {
+    setFlagsFromString('--expose-gc');
+    const collect: () => void = runInNewContext('gc');
+    const timer = setInterval(collect, 20);
+    onTestFinished(() => clearInterval(timer));
+    expect(await probe(() => {}, 300)).toMatchObject({ kind: 'unknown' });
   });
 
   it('that is being asked when ss-local ends is let go', async () => {

@@ -23,7 +23,9 @@ const server = createServer((request, response) => {
   } else if (pathname === '/from') response.end(`${name} from ${request.socket.remoteAddress.replace('::ffff:', '')}`);
   else if (pathname === '/page') {
     response.setHeader('content-type', 'text/html');
-    response.end(`<!doctype html><title>${name}</title><p>${name}<script src="${searchParams.get('with')}/script"></script>`);
+    response.end(
+      `<!doctype html><title>${name}</title><p>${name}<script src="${searchParams.get('with')}/script"></script>`,
+    );
   } else if (pathname === '/script') {
     response.setHeader('content-type', 'text/javascript');
     response.end(`document.body.append(' and ${name}')`);

@@ -9,7 +9,7 @@ import { asAnswer, InformationError, type InformationRequest, type InformationSo
 import { info } from './info.ts';
 import { policy } from './policy.ts';
 import { resolve } from './resolve.ts';
-import { sendThroughput } from './throughput.ts';
+import { Throughput } from './throughput.ts';
 
 /** A name has 253 bytes, and libraries send some headers of their own. */
 const MAX_HEADER_BYTES = 8 * 1024;
@@ -20,14 +20,13 @@ const MAX_BODY = 32 * 1024;
 /** A client that has more to ask connects again; and so the cap of connections is one of requests. */
 const REQUESTS_PER_CONNECTION = 100;
 
-type Handler = (request: InformationRequest, sources: InformationSources, response: ServerResponse) => unknown;
+/** What answers at a path: with what is to be JSON. */
+type Handler = (request: InformationRequest, sources: InformationSources) => unknown;
 
-const PATHS: Readonly<Record<string, Handler>> = {
-  '/v1/info': info,
-  '/v1/resolve': resolve,
-  '/v1/policy': policy,
-  '/v1/throughput': (request, _sources, response) => sendThroughput(request, response),
-};
+const PATHS: Readonly<Record<string, Handler>> = { '/v1/info': info, '/v1/resolve': resolve, '/v1/policy': policy };
+
+/** The one path whose answer is no JSON. */
+const THROUGHPUT = '/v1/throughput';
 
 /**
  * The information host: HTTP/1.1 in streams that were asked for {@link INFORMATION_HOST}. Node's own server parses it, and does
@@ -40,6 +39,7 @@ export class InformationServer {
   readonly #log: Logger;
   readonly #http: Server;
   readonly #isGone: (user: User) => boolean;
+  readonly #throughput = new Throughput();
   readonly #users = new WeakMap<object, User>();
   /** When the last request of a stream has its answer: they have their turn one by one, or many answers would wait in memory. */
   readonly #turns = new WeakMap<object, Promise<void>>();
@@ -111,11 +111,13 @@ export class InformationServer {
     // A proxy's client may ask by the whole URL.
     const asked = URL.canParse(url, BASE) ? new URL(url, BASE) : undefined;
     const handler = asked && Object.hasOwn(PATHS, asked.pathname) ? PATHS[asked.pathname] : undefined;
-    if (asked === undefined || handler === undefined) {
-      throw new InformationError(404, 'no-such-path', `there is no such path; try ${Object.keys(PATHS).join(', ')}`);
+    if (asked === undefined || (handler === undefined && asked.pathname !== THROUGHPUT)) {
+      const paths = [...Object.keys(PATHS), THROUGHPUT];
+      throw new InformationError(404, 'no-such-path', `there is no such path; try ${paths.join(', ')}`);
     }
     if (method !== 'GET') throw new InformationError(405, 'method-not-allowed', `${asked.pathname} takes GET only`);
-    return handler({ user: this.#users.get(socket)!.name, parameters: asked.searchParams }, this.#sources, response);
+    const from = { user: this.#users.get(socket)!.name, parameters: asked.searchParams };
+    return handler === undefined ? this.#throughput.send(from, response) : handler(from, this.#sources);
   }
 }
 

@@ -127,6 +127,33 @@ it('fails when the peer resets, and when somebody else closes the connection', a
   }
 });
 
+it('fails when it is closed before what was written has gone, though its peer has ended', async () => {
+  const { peer, connection } = await pair();
+  const stream = new ConnectionDuplex(connection);
+  stream.resume();
+  peer.pause();
+  peer.end();
+  await once(stream, 'end');
+  while (connection.socket.writableLength === 0) {
+    stream.write(Buffer.alloc(256 * 1024));
+    await turn();
+  }
+  const over = closed(stream);
+  connection.close();
+  await over;
+  expect(stream.errored).not.toBeNull();
+});
+
+it('keeps what it has read when others read', async () => {
+  const [one, other] = await Promise.all([pair(), pair()]);
+  const streams = [one, other].map(({ connection }) => new ConnectionDuplex(connection));
+  one.peer.write('the first');
+  await expect.poll(() => streams[0]!.readableLength).toBe('the first'.length);
+  other.peer.write('THE OTHER');
+  await expect.poll(() => streams[1]!.readableLength).toBe('THE OTHER'.length);
+  expect(streams.map(stream => String(stream.read()))).toEqual(['the first', 'THE OTHER']);
+});
+
 it('fails at once on a connection that is closed already', async () => {
   const { connection } = await pair();
   const over = closed(connection.socket);

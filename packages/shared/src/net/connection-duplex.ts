@@ -90,10 +90,7 @@ export class ConnectionDuplex extends Duplex {
     this.#connection.socket.off('end', this.#onEnd).off('error', this.#onError).off('close', this.#onClose);
   }
 
-  readonly #receive = (input: Uint8Array, length: number): boolean => {
-    const mayRead = this.push(Buffer.from(input.subarray(0, length)));
-    return mayRead && !this.#isDetached;
-  };
+  readonly #receive = (input: Uint8Array, length: number): boolean => this.push(Buffer.from(input.subarray(0, length)));
 
   readonly #onEnd = (): void => {
     this.#connection.confirmEnd(() => {
