@@ -31,7 +31,7 @@ function socks4Request(port: number, userId: string): Buffer {
 }
 
 const REFUSED: readonly [name: string, sent: Uint8Array, replies: string][] = [
-  ['an HTTP request', Buffer.from('GET http://a.example/ HTTP/1.1\r\nHost: a.example\r\n\r\n'), ''],
+  ['a page', Buffer.from('<html><body>hello</body></html>'), ''],
   ['a TLS hello', Buffer.of(0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3), ''],
   ['version 0', new Uint8Array(600), ''],
   ['a greeting without methods', Buffer.of(5, 0), '05ff'],

@@ -61,7 +61,7 @@ export class Carrier {
   async carry(connection: Connection, request: ConnectRequest, asker: Asker): Promise<void> {
     const { router, activity } = this.#options;
     const { way, target, because } = router.decide(request.target);
-    const carried = { connection, request: { ...request, target }, asker, transfer: activity.begin() };
+    const carried = { connection, request: { ...request, target }, asker, because, transfer: activity.begin() };
     try {
       if (way === 'tunnel') await this.#tunnel(carried);
       else if (way === 'direct') await this.#direct(carried);
@@ -166,7 +166,7 @@ export class Carrier {
       idleTimeout: config.timeout,
       absorb: undefined,
     });
-    const context = { ...whoOf(carried), way: 'direct', bytesUp, bytesDown };
+    const context = { ...whoOf(carried), way: 'direct', because: carried.because, bytesUp, bytesDown };
     log.debug({ ...context, ...(error && { reason: error.message }) }, 'connection closed');
   }
 
@@ -221,6 +221,8 @@ interface Carried {
   readonly connection: Connection;
   readonly request: ConnectRequest;
   readonly asker: Asker;
+  /** Which rule has sent it this way. */
+  readonly because: string;
   readonly transfer: Transfer;
 }
 

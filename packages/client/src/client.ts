@@ -27,6 +27,7 @@ import { localPages } from './http/local-pages.ts';
 import { ClientGate, isOfThisMachine } from './listen/client-gate.ts';
 import { type KnownCluster, Router } from './routing/router.ts';
 import type { KnownServer } from './servers/known-server.ts';
+import { ServerDocument } from './servers/server-document.ts';
 import { ServerPool } from './servers/server-pool.ts';
 import { Activity, sampleRegularly } from './status/activity.ts';
 import type { ChecklistFacts } from './status/checklist.ts';
@@ -65,11 +66,18 @@ export async function startClient(
   const datagramCounts = new DatagramCounts();
   const asks =
     offered.tcp && (config.connectReply === 'auto' || config.route.mode !== 'all' || config.dns !== undefined);
-  const pool = new ServerPool({ ...config, config, askExtensions: asks, probes: offered.tcp, log });
+  const document = config.document && new ServerDocument({ source: config.document, upstream: config.upstream, log });
+  const servers = [...config.servers, ...((await document?.load()) ?? [])];
+  const mayChange = document !== undefined;
+  const pool = new ServerPool({ servers, config, mayChange, askExtensions: asks, probes: offered.tcp, log });
+  document?.watch(changed => pool.replace([...config.servers, ...changed]));
+  pool.onUnreachable(() => document?.refresh());
   const router = new Router(config.route, attachedNetworks());
   const mapped = new MappedNames(config.maps);
   const gate = config.lan && new ClientGate(config.lan);
   const stopSampling = sampleRegularly(activity);
+  // A laptop is carried from one network into another.
+  const attaching = setInterval(() => router.attach(attachedNetworks()), ATTACH_MS).unref();
   const logTurnedAway = atMostEvery<TurnedAway>(LOG_INTERVAL_MS, (count, { client, obstacle }) =>
     log.warn({ count, client }, `a client of another machine was turned away: ${obstacle}`),
   );
@@ -99,7 +107,13 @@ export async function startClient(
       if (offered.tcp) void carrier.carry(connection, request, askerOf(client, request.username));
       else endWith(connection, request.encodeReply('commandNotSupported'));
     },
-    pages: localPages({ status, pac: authority => router.pac(parseAuthority(authority)) }),
+    pages: localPages({
+      status,
+      pac(authority) {
+        router.attach(attachedNetworks());
+        return router.pac(parseAuthority(authority));
+      },
+    }),
     isLocal: ({ socket }) => isOfThisMachine(socket.remoteAddress ?? ''),
     admit: connection => listener.admit(connection),
     handshakeTimeout: config.handshakeTimeout,
@@ -205,9 +219,11 @@ export async function startClient(
   pool.onActiveChange(learn);
   const parts: Running[] = [listener];
   const close = async () => {
+    document?.close();
     pool.close();
     http.close();
     stopSampling();
+    clearInterval(attaching);
     await Promise.all(parts.map(part => part.close()));
   };
   let localDns: RunningDns | undefined;
@@ -228,7 +244,7 @@ export async function startClient(
   const at = listener.addresses.slice(0, config.listen.length);
   log.info(
     {
-      server: config.servers.map(formatTarget).join(', '),
+      server: servers.map(formatTarget).join(', '),
       method: pool.active.server.method.name,
       mode: config.mode,
       ...(config.udpOverTcp && { udpOverTcp: true }),
@@ -261,6 +277,8 @@ export async function startClient(
 }
 
 const LOG_INTERVAL_MS = 10_000;
+
+const ATTACH_MS = 10_000;
 
 /** Of clusters that nobody has given another. */
 const DEFAULT_DOMAIN = 'cluster.local';

@@ -34,7 +34,7 @@ export interface ClientConfig extends CommonConfig, PoolSettings {
   readonly listen: readonly Endpoint[];
   /** Other machines that may come in; undefined: all that can reach the port. */
   readonly lan?: LanSettings;
-  /** At least one. */
+  /** At least one, unless there is a `document`. */
   readonly servers: readonly Server[];
   /** Who may use the SOCKS port; empty: everybody who reaches it. */
   readonly socksUsers: readonly SocksUser[];
@@ -135,7 +135,7 @@ export function loadClient(
   const given = { ...file, ...environment, ...flags };
 
   const servers = serversOf(flags, environment, file);
-  const { mode, udpOverTcp } = udpOf([flags, environment, file], servers[0]!.mode);
+  const { mode, udpOverTcp } = udpOf([flags, environment, file], servers[0]?.mode);
   const common = commonConfig({ ...given, ...(mode && { mode }) }, DEFAULTS, { warn, nodeVersion });
   if (!carriesUdp(common.mode)) {
     for (const idle of [given.udpAdvertise, given.udpPorts]) {

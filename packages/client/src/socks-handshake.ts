@@ -227,8 +227,7 @@ const COMMAND_NAMES: Record<4 | 5, Record<number, string>> = {
 
 /** What speaks when neither SOCKS4 nor SOCKS5 does, from its first byte: a client has been given the wrong kind of URL. */
 function describeStranger(byte: number): string {
-  const isUpperCase = byte >= 0x41 && byte <= 0x5a;
-  if (isUpperCase) return 'this looks like an HTTP request; this port speaks SOCKS, use socks5h:// in place of http://';
-  if (byte === 0x16) return 'this looks like TLS; this port speaks plain SOCKS, use socks5h:// in place of https://';
-  return `the first byte is 0x${byte.toString(16).padStart(2, '0')}, which is not SOCKS; use socks5h:// in the client`;
+  if (byte === 0x16)
+    return 'this looks like TLS; the port is no TLS server, use http:// or socks5h:// in place of https://';
+  return `the first byte is 0x${byte.toString(16).padStart(2, '0')}, which is neither SOCKS nor HTTP; use socks5h:// in the client`;
 }

@@ -46,8 +46,8 @@ export function pacOf({ rules, otherwise, cluster }: PacOptions, proxy: ProxyAdd
 }
 
 /**
- * As an HTTP proxy first: that is the one kind that every engine knows (WinHTTP and Java know no other), that is sent names and
- * not addresses in all of them (Firefox before 128 looks names up itself for SOCKS), and for which Chromium knows passwords.
+ * As an HTTP proxy first: that is the one kind that every engine knows (WinHTTP knows no other), that is sent names and not
+ * addresses by all of them (Firefox before 128 looks names up itself for SOCKS), and for which Chromium knows passwords.
  * SOCKS5 is for programs that have nothing else. Never DIRECT: a name of the cluster is no business of the network outside.
  */
 function wordOf(proxy: ProxyAddress): string {

@@ -45,5 +45,3 @@ export function clientPlugin(
   const value = options?.value ?? (suits ? derived.options : undefined);
   return { command: plugin, ...(value && { options: value }) };
 }
-
-const UNKNOWN = "which options of the server's plugin are its clients', too, is not known";

@@ -13,7 +13,7 @@ const TAIL_LENGTH = 2_000;
 const LAST_LINES = 3;
 
 /** Options with such a name hold what nobody is to read in a log. */
-const SECRET_NAME = /pass|key|secret|psk|token|auth|cert|uid/i;
+const SECRET_NAME = /pass|key|secret|psk|token|auth|uid/i;
 /** Shorter ones would be found in any line. */
 const SECRET_MIN_LENGTH = 4;
 

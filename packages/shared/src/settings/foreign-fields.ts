@@ -41,7 +41,6 @@ export const REFUSED: Reasons = {
     'outbound_bind_interface outbound_fwmark outbound_proxy outbound_user_cookie',
     'it is not available; remove it',
   ),
-  acl: 'ss-local has no access control list yet; remove it, and give ss-server one',
   auth: 'one-time authentication is obsolete; remove it, every method here authenticates',
   ipv6_only: 'it is not available; remove it, and list the addresses to listen on',
   key: 'raw keys are not taken; use a 2022 method, whose "password" is a base64 key',
