@@ -331,9 +331,7 @@ describe('a request that cannot be served', () => {
 
 describe('what is not SOCKS', () => {
   it.each([
-    ['HTTP', utf8('GET / HTTP/1.1\r\n'), /HTTP request; this port speaks SOCKS, use socks5h:\/\//],
-    ['HTTP CONNECT', utf8('CONNECT a:443 HTTP/1.1\r\n'), /HTTP request; this port speaks SOCKS, use socks5h:\/\//],
-    ['TLS', [0x16, 3, 1, 2, 0], /TLS.*use socks5h:\/\//],
+    ['TLS', [0x16, 3, 1, 2, 0], /TLS.*use http:\/\/ or socks5h:\/\//],
     ['anything else', [0], /first byte is 0x00/],
   ])('is closed without an answer: %s', (_, bytes, pattern) => {
     const { reply, message } = refusalOf(bytes);

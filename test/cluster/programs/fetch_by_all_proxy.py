@@ -3,18 +3,27 @@
 fetch_by_all_proxy.py URL
 """
 
+import http.client
 import os
-import socket
 import sys
 import urllib.parse
-import urllib.request
 
 import socks
 
 proxy = urllib.parse.urlsplit(os.environ["ALL_PROXY"])
 if proxy.scheme != "socks5h":
     sys.exit(f"ALL_PROXY is of another kind: {proxy.scheme}")
-socks.set_default_proxy(socks.SOCKS5, proxy.hostname, proxy.port, rdns=True)
-socket.socket = socks.socksocket
-opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-sys.stdout.buffer.write(opener.open(sys.argv[1]).read())
+url = urllib.parse.urlsplit(sys.argv[1])
+connection = http.client.HTTPConnection(url.hostname, url.port or 80)
+connection.sock = socks.create_connection(
+    (connection.host, connection.port),
+    proxy_type=socks.SOCKS5,
+    proxy_addr=proxy.hostname,
+    proxy_port=proxy.port,
+    proxy_rdns=True,
+)
+connection.request("GET", url.path)
+response = connection.getresponse()
+if response.status != 200:
+    sys.exit(f"status {response.status}")
+sys.stdout.buffer.write(response.read())
