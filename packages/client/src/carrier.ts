@@ -33,7 +33,7 @@ export interface Asker {
 export interface CarrierOptions {
   readonly config: Pick<ClientConfig, 'connectTimeout' | 'connectReply' | 'ipv6First' | 'noDelay' | 'timeout'>;
   readonly pool: ServerPool;
-  readonly router: Pick<Router, 'decide' | 'isRejected'>;
+  readonly router: Pick<Router, 'decide' | 'isRejected' | 'awaitsServer'>;
   readonly activity: Activity;
   /** Whether servers are asked what they are. */
   readonly asks: boolean;
@@ -57,9 +57,16 @@ export class Carrier {
     );
   }
 
+  /** Until it is known what is the cluster's, where routes depend on that; not for long. */
+  async informed(): Promise<void> {
+    const { asks, pool, router } = this.#options;
+    if (asks && router.awaitsServer) await pool.active.extensions.heard();
+  }
+
   /** The main path: route, dial, reply, relay. Ends with the connection. Never rejects. */
   async carry(connection: Connection, request: ConnectRequest, asker: Asker): Promise<void> {
     const { router, activity } = this.#options;
+    if (router.awaitsServer) await this.informed();
     const { way, target, because } = router.decide(request.target);
     const carried = { connection, request: { ...request, target }, asker, because, transfer: activity.begin() };
     try {
@@ -78,6 +85,7 @@ export class Carrier {
    */
   async open(given: Target, asker: Asker, { signal }: OpenStreamOptions = {}): Promise<Duplex> {
     const { router } = this.#options;
+    await this.informed();
     const { way, target, because } = router.decide(given);
     if (way === 'tunnel') return this.openTunnel(target, signal && { signal });
     if (way === 'direct') return new ConnectionDuplex(await this.#dialDirect(target, asker));

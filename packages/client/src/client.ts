@@ -154,8 +154,10 @@ export async function startClient(
     if (request.command === 'http') http.take(connection, request.first, client);
     else {
       listener.admit(connection);
-      if (request.command === 'udpAssociate') await associate(connection, request, client);
-      else await carrier.carry(connection, request, askerOf(client, request.username));
+      if (request.command === 'udpAssociate') {
+        await carrier.informed();
+        await associate(connection, request, client);
+      } else await carrier.carry(connection, request, askerOf(client, request.username));
     }
   }
 

@@ -78,12 +78,18 @@ export class Extensions {
     return this.#probing;
   }
 
-  /** Whether a request is to ask for a connect status. Waits a moment for a server of which nothing is known yet. */
-  async wantsStatus(): Promise<boolean> {
+  /** Asks now and then. Waits a moment for a server of which nothing is known yet. */
+  async heard(): Promise<void> {
     const { now } = this.#options;
     if (now() - this.#seenAt >= (this.#kind === 'unknown' ? RETRY_MS : GOOD_MS)) void this.ask();
     const left = this.#askedAt + PATIENCE_MS - now();
     if (this.#isAwaited && this.#probing !== undefined && left > 0) await within(left, this.#probing);
+  }
+
+  /** Whether a request is to ask for a connect status, as soon as the server is {@link heard}. */
+  async wantsStatus(): Promise<boolean> {
+    await this.heard();
+    const { now } = this.#options;
     // Whoever answers for all names there may answer for this one, too.
     if (this.#broken >= MOST_BROKEN && now() - this.#brokenAt < DISTRUST_MS) return false;
     return this.#server?.hasConnectStatus ?? false;

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { Agent, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { type Duplex, PassThrough } from 'node:stream';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -200,7 +201,9 @@ describe('a request that is passed on', () => {
   it('waits for 100 Continue only as long as the target does', async () => {
     const under = await startFrontend();
     const origin = await startOrigin();
+    const fields: unknown[] = [];
     origin.server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+      fields.push(request.headers.x);
       if (request.url === '/no') response.writeHead(413).end('too long');
       else {
         response.writeContinue();
@@ -215,6 +218,7 @@ describe('a request that is passed on', () => {
     await yes.got(/HTTP\/1\.1 200 OK\r\n[\s\S]*body/);
     const no = await under.client(head('/no'));
     expect(await no.over).toBeUndefined();
+    expect(fields[0]).toBe('\u00c3\u00bc');
     expect(no.text()).toMatch(/^HTTP\/1\.1 413 [\s\S]*\r\nConnection: close\r\n[\s\S]*too long/);
   });
 
@@ -290,6 +294,12 @@ describe('an answer', () => {
       'abc',
     ]);
     expect(error).toBeUndefined();
+  });
+
+  it('has all its fields, however many there are', async () => {
+    const many = Array.from({ length: 3000 }, (_, index) => `A${index}: b\r\n`).join('');
+    const { text } = await whole(`HTTP/1.1 200 OK\r\n${many}Content-Length: 0\r\n\r\n`);
+    expect(text).toContain('\r\nA2999: b\r\n');
   });
 
   it('comes as it is, byte by byte of it', async () => {
@@ -462,6 +472,27 @@ describe('an answer', () => {
     await expect.poll(() => under.streams[0]!.destroyed).toBe(true);
     client.socket.write(get(`${origin.url}/2`));
     await client.got(/0123456789[\s\S]*0123456789$/);
+    expect(client.text()).not.toContain('evil');
+    expect(under.streams).toHaveLength(2);
+  });
+});
+
+describe('a stream that waits for the next request', () => {
+  it.each([
+    ['says something', (socket: Socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil')],
+    ['ends', (socket: Socket) => socket.end()],
+    ['is reset', (socket: Socket) => socket.resetAndDestroy()],
+  ])('is given up when it %s', async (_what, act) => {
+    const under = await startFrontend();
+    const origin = await startSpeaker(`HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok`, false);
+    const client = await under.client(get(`${origin.url}/1`));
+    await client.got(/ok$/);
+    for (let turns = 0; turns < 10; turns++) await new Promise(resolve => setImmediate(resolve));
+    expect(under.streams[0]!.destroyed).toBe(false);
+    act([...origin.sockets][0]!);
+    await expect.poll(() => under.streams[0]!.destroyed).toBe(true);
+    client.socket.write(get(`${origin.url}/2`));
+    await client.got(/ok[\s\S]*ok$/);
     expect(client.text()).not.toContain('evil');
     expect(under.streams).toHaveLength(2);
   });

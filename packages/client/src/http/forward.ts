@@ -202,7 +202,6 @@ type Interim = Pick<IncomingMessage, 'rawHeaders'> & { readonly statusCode: numb
 function passBody(from: IncomingMessage, to: OutgoingMessage): void {
   from.pipe(to, { end: false });
   from.once('end', () => {
-    if (!from.complete) return; // an error says the same
     const trailers = trailerPairs(from.rawTrailers);
     if (trailers.length > 0) to.addTrailers(trailers); // left out by Node where there are no chunks
     to.end();

@@ -14,7 +14,6 @@ const OPTIONS: AgentOptions = { keepAlive: true, maxFreeSockets: 1 };
  */
 export class OriginAgent extends Agent {
   readonly #open: (target: Target) => Promise<Duplex>;
-  #isClosed = false;
 
   constructor(open: (target: Target) => Promise<Duplex>) {
     super(OPTIONS);
@@ -29,7 +28,6 @@ export class OriginAgent extends Agent {
       stream => {
         // Its end is met by whoever uses it; between two requests that is nobody.
         stream.on('error', ignore);
-        if (this.#isClosed) stream.destroy();
         // Node's client writes heads without saying how, and one character of them is one byte.
         stream.setDefaultEncoding('latin1');
         opened(null, Object.assign(stream, { ref: ignore }));
@@ -41,7 +39,7 @@ export class OriginAgent extends Agent {
   /** @returns whether it may be used again. */
   override keepSocketAlive(stream: Duplex): boolean {
     const idle = Object.values(this.freeSockets).reduce((count, streams) => count + (streams?.length ?? 0), 0);
-    if (this.#isClosed || stream.destroyed || stream.readableEnded || idle >= MOST_IDLE) return false;
+    if (stream.destroyed || stream.readableEnded || idle >= MOST_IDLE) return false;
     // Whatever comes now answers no request.
     stream.on('data', discard).on('end', discard).resume();
     return true;
@@ -54,7 +52,6 @@ export class OriginAgent extends Agent {
 
   /** What is under way breaks off, and must not look as if it had ended. */
   override destroy(): void {
-    this.#isClosed = true;
     const inUse: readonly Duplex[] = Object.values(this.sockets).flatMap(streams => streams ?? []);
     for (const stream of inUse) stream.destroy(new PodsocksError('ERR_CLOSED', 'the client has gone'));
     super.destroy();

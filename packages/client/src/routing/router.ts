@@ -43,6 +43,8 @@ export class Router {
   readonly #rules: readonly CompiledRule[];
   #attached: readonly string[];
   #learnt: KnownCluster | undefined;
+  /** Whether a server has shown what it is. */
+  #isInformed = false;
   #cluster: ClusterRoutes;
   /** By host: each datagram asks. */
   readonly #decisions = new Map<string, Decision>();
@@ -78,11 +80,18 @@ export class Router {
    */
   learn(cluster: KnownCluster | undefined, kind: 'podsocks' | 'plain' | 'unknown'): boolean {
     if (kind === 'unknown') return false;
+    this.#isInformed = true;
     const learnt = cluster !== undefined && ClusterRoutes.tells(cluster) ? cluster : undefined;
     if (JSON.stringify(learnt) === JSON.stringify(this.#learnt)) return false;
     this.#learnt = learnt;
     this.#renew();
     return true;
+  }
+
+  /** Whether decisions depend on what a server has to say, and none has said anything yet. */
+  get awaitsServer(): boolean {
+    const { mode } = this.#settings;
+    return !this.#isInformed && (mode === undefined || mode === 'auto');
   }
 
   /** Takes the networks that this machine is in now, as the constructor does. */

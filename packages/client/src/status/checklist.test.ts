@@ -35,7 +35,7 @@ describe('checklist', () => {
   ✓ map        redis-0.redis:6379 is 127.64.0.1:6379
 
   curl -k --proxy socks5h://127.0.0.1:1080 https://kubernetes.default.svc.cluster.local/version
-  eval "$(npx ss-local env)"        # for this shell: curl, git, npm, pip, Java, …
+  eval "$(npx ss-local env)"        # for this shell: curl, git, npm, pip, Go, …
   http://127.0.0.1:1080/proxy.pac          # for a browser, or: npx ss-local system-proxy on
 `);
   });

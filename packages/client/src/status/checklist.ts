@@ -87,7 +87,7 @@ function linesToCopy(
   const at = port === '1080' ? '' : ` -l ${port}`;
   return [
     `  curl ${page.startsWith('https') ? '-k ' : ''}--proxy socks5h://${access}${own} ${page}`,
-    `  eval "$(npx ss-local${at} env)"        # for this shell: curl, git, npm, pip, Java, …`,
+    `  eval "$(npx ss-local${at} env)"        # for this shell: curl, git, npm, pip, Go, …`,
     `  http://${own}/proxy.pac          # for a browser, or: npx ss-local${at} system-proxy on`,
     ...lanAddresses.map(
       address => `  socks5h://${access}${formatTarget({ host: address, port: Number(port) })}   # on other machines`,
