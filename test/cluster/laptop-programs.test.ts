@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { buildFetch, goObstacle } from '../interop/go-program.ts';
 import { describeWith, pathOf } from '../support/programs.ts';
+import { commandOf } from '../support/shadowsocks-ends.ts';
 import { suiteResource } from '../support/suite-resource.ts';
 import { HTTP_PORT } from './cluster.ts';
 import { describeCluster } from './describe-cluster.ts';
@@ -24,11 +25,13 @@ describeCluster('programs on the laptop, by ss-local run', () => {
     }),
   );
 
-  /** @returns what it prints. */
-  async function run(command: readonly string[], ...flags: readonly string[]): Promise<string> {
-    const { laptop, clientCommand, logs } = await cluster();
+  const client = commandOf('podsocks', 'client');
+
+  /** By the ss-local that runs, if it is not started with what it needs to start one. @returns what the program prints. */
+  async function run(command: readonly string[], ssLocal: readonly [string, ...string[]] = client): Promise<string> {
+    const { laptop, logs } = await cluster();
     try {
-      return String(await laptop.run([...clientCommand, ...flags, 'run', '--', ...command]));
+      return String(await laptop.run([...ssLocal, 'run', '--', ...command]));
     } catch (error) {
       (error as Error).message += logs();
       throw error;
@@ -70,8 +73,10 @@ describeCluster('programs on the laptop, by ss-local run', () => {
       test('net/http', async () => expectBoth((await fetch()).path));
       test('net/http, of an ss-local that is there as long as the program runs', async () => {
         const { path } = await fetch();
-        const elsewhere = ['-l', '1090', '--route', 'auto'];
-        expect(await run([path, `http://${WEB}/`], ...elsewhere)).toMatch(OF_WEB);
+        const { clientCommand } = await cluster();
+        const ofItsOwn = [...clientCommand, '-l', '1090'] as const;
+        expect(await run([path, `http://${PUBLIC_NAME}/from`], [...ofItsOwn])).toMatch(/^public from /);
+        expect(await run([path, `http://${WEB}/`], [...ofItsOwn])).toMatch(OF_WEB);
       });
     },
     goObstacle,

@@ -1,4 +1,5 @@
 import { mkdir } from 'node:fs/promises';
+import { expect } from 'vitest';
 import { pathOf } from '../support/programs.ts';
 import type { Cluster, RunningPod } from './cluster.ts';
 import type { Zones } from './cluster-dns.ts';
@@ -60,7 +61,7 @@ async function startNode({ path, start }: Cluster, pod: Pod, hostname: string): 
     ...{ 'cluster-announce-hostname': hostname, 'cluster-preferred-endpoint-type': 'hostname' },
     // When a third of the slots is missing, the others go on.
     'cluster-require-full-coverage': 'no',
-    'repl-diskless-sync-delay': '0',
+    ...{ 'repl-diskless-sync-delay': '0', 'repl-ping-replica-period': '1' },
   };
   const flags = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
   const program = await start(pod, pod.name, [pathOf('redis-server'), ...flags], REDIS_PORT);
@@ -69,3 +70,19 @@ async function startNode({ path, start }: Cluster, pod: Pod, hostname: string): 
 
 /** After which a node counts as failed, and a replica takes its place. */
 const NODE_TIMEOUT_MS = 1_000;
+
+/** As in `CLUSTER SLOTS`: the first and the last one, the master, its replicas. */
+type Slots = readonly [from: number, to: number, ...nodes: (readonly [name: string | null, port: number, ...unknown[]])[]];
+
+async function slotsKnownTo(node: Pod): Promise<readonly Slots[]> {
+  return JSON.parse(String(await node.run([pathOf('redis-cli'), '--json', 'CLUSTER', 'SLOTS'])));
+}
+
+/** Names spread by and by, and a replica counts only once it has what its master has. */
+async function untilAllAreKnown(node: RedisNode): Promise<void> {
+  await expect
+    .poll(async () => (await slotsKnownTo(node)).flatMap(([, , ...nodes]) => nodes.map(([name]) => name)).sort(), {
+      timeout: 15_000,
+    })
+    .toEqual(REDIS_NODES);
+}

@@ -1,6 +1,9 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import type { ClientConfig } from '@podsocks/client/config';
 import { parseRoutePattern } from '@podsocks/client/routing/route-pattern';
-import { describe, expect, it } from 'vitest';
+import { parseNetwork } from '@podsocks/shared/matching/network';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { freePort } from '../support/free-port.ts';
 import { startPair } from '../support/in-process.ts';
 import { PseudoRandom, sha256 } from '../support/pseudo-random.ts';
@@ -67,6 +70,25 @@ describe('what goes directly', () => {
     own.send({ host: '127.0.0.1', port: (await datagrams()).port }, 'hello');
     await expect.poll(() => pair.client.datagramCounts.drops.denied).toBe(1);
   });
+});
+
+it('waits for a server far away to say what is the cluster’s', async () => {
+  const to = [parseNetwork('10.96.0.0/12')];
+  const policy = { rules: [{ action: 'allow', to, from: 'the test' }], default: 'deny' } as const;
+  const { toServer } = await startPair({ server: { policy } });
+  const way = createServer(connection => {
+    const onward = connect(toServer.port, toServer.host);
+    for (const socket of [connection, onward]) socket.on('error', () => {});
+    setTimeout(() => connection.pipe(onward).pipe(connection), 200);
+  }).listen(0, '127.0.0.1');
+  onTestFinished(() => void way.close());
+  await once(way, 'listening');
+  const { mode: _, ...auto } = route('tunnel');
+  const server = { ...toServer, port: (way.address() as AddressInfo).port };
+  const pair = await startPair({ client: { route: auto, servers: [server] } });
+  const connection = await pair.connect({ host: '127.0.0.1', port: (await echo()).port });
+  await connection.send('hello');
+  expect(String(await connection.take(5))).toBe('hello');
 });
 
 it('refuses what is rejected', async () => {

@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { clientKeys } from '@podsocks/shared/crypto/key-derivation';
 import { methodNamed } from '@podsocks/shared/crypto/methods';
 import { configHarness, type Sources } from '@podsocks/shared/settings/config-fixtures';
@@ -13,7 +15,14 @@ const keys = (password: string) => clientKeys(METHOD, password);
 const url = (parts: Partial<SsUrl> = {}) =>
   formatSsUrl({ method: METHOD.name, password: A, host: 'url.example', port: 30888, ...parts });
 
-const { load, complaint, secretFile } = configHarness(loadClient, ['hunter2', A, encodeURIComponent(A), B, C]);
+const { load, complaint, secretFile, path } = configHarness(loadClient, ['hunter2', A, encodeURIComponent(A), B, C]);
+
+/** The path of an access control list beside the configuration file. */
+function aclFile(name: string): string {
+  const file = join(dirname(path()), `${name}.acl`);
+  writeFileSync(file, '[bypass_all]\n[proxy_list]\n10.0.0.0/8\n');
+  return file;
+}
 
 test('has defaults for everything but the server and its password', () => {
   expect(load({ env: { SS_PASSWORD: A, SS_SERVER: 'example.com' } })).toEqual({
@@ -23,6 +32,10 @@ test('has defaults for everything but the server and its password', () => {
       socksUsers: [],
       connectReply: 'auto',
       udpOverTcp: false,
+      preconnect: 0,
+      route: { rules: [], default: 'tunnel', namespaces: [] },
+      forwards: [],
+      maps: [],
       mode: 'tcp_only',
       timeout: 300_000,
       connectTimeout: 10_000,
@@ -38,12 +51,22 @@ test('has defaults for everything but the server and its password', () => {
   });
 });
 
+/** What --lan asks for. */
+const PASSWORD = { socks_users: [{ username: 'a', password: 'b' }] };
+
+const name = (host: string, port: number) => ({ type: 'name', host, port });
+const rulesTo = ({ config }: LoadedClient) => config.route.rules.map(({ way, to }) => [way, to]);
+const route = (way: string, name: string) => [[way, [{ kind: 'name', name }]]];
+
 /** Of each setting: the flag as commander gives it, the variable, the field, and what comes of each. */
 const settings: readonly {
   name: keyof typeof CLIENT_SETTINGS;
   flag: [unknown, unknown];
   env?: [string, string, unknown];
-  file: [string, unknown, unknown];
+  /** Absent where the file says it in another way. */
+  file?: [string, unknown, unknown];
+  /** Fields without which it means nothing. */
+  beside?: Record<string, unknown>;
   /** Absent where there is no default. */
   none?: [unknown];
   pick: (loaded: LoadedClient) => unknown;
@@ -169,6 +192,162 @@ const settings: readonly {
     pick: ({ config }) => config.udpPorts,
   },
   {
+    name: 'serversUrl',
+    flag: ['https://a.example/', 'https://a.example/'],
+    env: ['SS_SERVERS_URL', 'https://b.example/', 'https://b.example/'],
+    file: ['servers_url', 'https://c.example/', 'https://c.example/'],
+    none: [undefined],
+    pick: ({ config: { document } }) => (document?.kind === 'url' ? document.url.href : document),
+  },
+  {
+    name: 'serversFile',
+    flag: ['a', { kind: 'file', path: 'a' }],
+    env: ['SS_SERVERS_FILE', 'b', { kind: 'file', path: 'b' }],
+    file: ['servers_file', 'c', { kind: 'file', path: 'c' }],
+    none: [undefined],
+    pick: ({ config }) => config.document,
+  },
+  {
+    name: 'upstream',
+    flag: ['socks5://u:p@a:1', { kind: 'socks5', host: 'a', port: 1, user: { name: 'u', password: 'p' } }],
+    env: ['SS_UPSTREAM', 'http://b:2', { kind: 'http', host: 'b', port: 2 }],
+    file: ['upstream', 'socks5h://[::1]:3', { kind: 'socks5', host: '::1', port: 3 }],
+    none: [undefined],
+    pick: ({ config }) => config.upstream,
+  },
+  {
+    name: 'preconnect',
+    flag: ['0', 0],
+    env: ['SS_PRECONNECT', '32', 32],
+    file: ['preconnect', 3, 3],
+    none: [0],
+    pick: ({ config }) => config.preconnect,
+  },
+  {
+    name: 'lan',
+    flag: [true, true],
+    file: ['lan', false, false],
+    beside: PASSWORD,
+    none: [false],
+    pick: ({ config }) => config.lan !== undefined,
+  },
+  {
+    name: 'lanAllow',
+    flag: [
+      ['10.0.0.0/8', 'fd00::1'],
+      ['10.0.0.0/8', 'fd00::1/128'],
+    ],
+    file: ['lan_allow', '192.0.2.1', ['192.0.2.1/32']],
+    beside: { lan: true, ...PASSWORD },
+    none: [['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '169.254.0.0/16', 'fc00::/7', 'fe80::/10']],
+    pick: ({ config }) => config.lan?.allow,
+  },
+  {
+    name: 'maxConnectionsPerClient',
+    flag: ['1', 1],
+    file: ['max_connections_per_client', 3, 3],
+    beside: { lan: true, ...PASSWORD },
+    none: [512],
+    pick: ({ config }) => config.lan?.maxPerClient,
+  },
+  {
+    name: 'route',
+    flag: ['all', 'all'],
+    env: ['SS_ROUTE', 'auto', 'auto'],
+    file: ['route', 'rules', 'rules'],
+    none: [undefined],
+    pick: ({ config }) => config.route.mode,
+  },
+  {
+    name: 'tunnel',
+    flag: [['a'], route('tunnel', 'a')],
+    env: ['SS_TUNNEL', 'b', route('tunnel', 'b')],
+    none: [[]],
+    pick: rulesTo,
+  },
+  {
+    name: 'direct',
+    flag: [['a'], route('direct', 'a')],
+    env: ['SS_DIRECT', 'b', route('direct', 'b')],
+    none: [[]],
+    pick: rulesTo,
+  },
+  {
+    name: 'reject',
+    flag: [['a'], route('reject', 'a')],
+    env: ['SS_REJECT', 'b', route('reject', 'b')],
+    none: [[]],
+    pick: rulesTo,
+  },
+  {
+    name: 'routeDefault',
+    flag: ['direct', ['rules', 'direct']],
+    env: ['SS_ROUTE_DEFAULT', 'tunnel', ['rules', 'tunnel']],
+    file: ['route_default', 'reject', ['rules', 'reject']],
+    none: [[undefined, 'tunnel']],
+    pick: ({ config: { route } }) => [route.mode, route.default],
+  },
+  {
+    name: 'namespace',
+    flag: [
+      ['b', 'a', 'b'],
+      ['b', 'a'],
+    ],
+    env: ['SS_NAMESPACE', 'c, d', ['c', 'd']],
+    file: ['namespace', 'e', ['e']],
+    none: [[]],
+    pick: ({ config }) => config.route.namespaces,
+  },
+  {
+    name: 'forward',
+    flag: [['1:a:2/udp'], [{ listen: { host: '127.0.0.1', port: 1 }, target: name('a', 2), protocol: 'udp' }]],
+    file: ['forwards', ['[::1]:3:c:4'], [{ listen: { host: '::1', port: 3 }, target: name('c', 4), protocol: 'tcp' }]],
+    none: [[]],
+    pick: ({ config }) => config.forwards,
+  },
+  {
+    name: 'map',
+    flag: [['a:1'], [name('a', 1)]],
+    file: ['maps', ['b:2', 'c:3'], [name('b', 2), name('c', 3)]],
+    none: [[]],
+    pick: ({ config }) => config.maps,
+  },
+  {
+    name: 'dns',
+    flag: [true, [{ host: '127.0.0.1', port: 5354 }]],
+    env: ['SS_DNS', 'off', undefined],
+    file: ['dns', '[::1]:53', [{ host: '::1', port: 53 }]],
+    none: [undefined],
+    pick: ({ config }) => config.dns?.listen,
+  },
+  {
+    name: 'dnsServer',
+    flag: [['a'], [{ host: 'a', port: 53 }]],
+    env: ['SS_DNS_SERVER', '10.96.0.10:1053', [{ host: '10.96.0.10', port: 1053 }]],
+    file: ['dns_server', '10.96.0.11', [{ host: '10.96.0.11', port: 53 }]],
+    beside: { dns: 'on' },
+    none: [[]],
+    pick: ({ config }) => config.dns?.servers,
+  },
+  {
+    name: 'dnsZone',
+    flag: [['A.example.', '.'], ['a.example', '.']],
+    env: ['SS_DNS_ZONE', 'b.example, c.example', ['b.example', 'c.example']],
+    file: ['dns_zone', 'd.example', ['d.example']],
+    beside: { dns: 'on' },
+    none: [[]],
+    pick: ({ config }) => config.dns?.zones,
+  },
+  {
+    name: 'dnsUpstream',
+    flag: [['::1'], [{ host: '::1', port: 53 }]],
+    env: ['SS_DNS_UPSTREAM', '192.0.2.2:5300', [{ host: '192.0.2.2', port: 5300 }]],
+    file: ['dns_upstream', '192.0.2.3', [{ host: '192.0.2.3', port: 53 }]],
+    beside: { dns: 'on' },
+    none: [[]],
+    pick: ({ config }) => config.dns?.upstreams,
+  },
+  {
     name: 'nofile',
     flag: ['1', 1],
     file: ['nofile', 3, 3],
@@ -241,13 +420,13 @@ const settings: readonly {
 describe('precedence', () => {
   test.each(settings)(
     '$name: flag over environment over file over default',
-    ({ name, flag, env, file, none, pick }) => {
+    ({ name, flag, env, file, beside, none, pick }) => {
       // Server and password have to come from somewhere; where they are what is tested, the file is the lowest source.
-      const base = { file: { server: 'example.com', password: C } };
-      const inFile = { file: { ...base.file, [file[0]]: file[1] } };
+      const base = { file: { server: 'example.com', password: C, ...beside } };
+      const inFile = file ? { file: { ...base.file, [file[0]]: file[1] } } : base;
       const inEnv = { ...inFile, ...(env && { env: { [env[0]]: env[1] } }) };
       if (none) expect(pick(load(base))).toEqual(none[0]);
-      expect(pick(load(inFile))).toEqual(file[2]);
+      if (file) expect(pick(load(inFile))).toEqual(file[2]);
       if (env) expect(pick(load(inEnv))).toEqual(env[2]);
       expect(pick(load({ ...inEnv, flags: { [name]: flag[0] } }))).toEqual(flag[1]);
     },
@@ -275,8 +454,30 @@ describe('precedence', () => {
     expect(users({ env, flags: { socksPasswordFile: secretFile('p') } })).toEqual([{ username: 'env', password: 'p' }]);
   });
 
+  test('of access control lists', () => {
+    const lists = (sources: Sources) => load(sources).config.route.rules.map(({ from }) => from);
+    const file = { server: 'x', password: C, acl: aclFile('file') };
+    const env = { SS_ACL: aclFile('env') };
+    expect(lists({ file })).toEqual([`${path()}: acl ${file.acl}: [proxy_list]`]);
+    expect(lists({ file, env })).toEqual([`SS_ACL ${env.SS_ACL}: [proxy_list]`]);
+    const acl = aclFile('flag');
+    expect(lists({ file, env, flags: { acl } })).toEqual([`--acl ${acl}: [proxy_list]`]);
+    expect(load({ file }).config.route).toMatchObject({ mode: 'rules', default: 'direct' });
+  });
+
+  test('of a list of servers: the file or the URL of the higher source', () => {
+    const document = (sources: Sources) => load(sources).config.document;
+    const file = { servers_url: 'https://file.example/' };
+    const env = { SS_SERVERS_FILE: 'env' };
+    expect(document({ file, env })).toEqual({ kind: 'file', path: 'env' });
+    expect(document({ file, env, flags: { serversUrl: 'https://flag.example/' } })).toMatchObject({
+      kind: 'url',
+      url: { host: 'flag.example' },
+    });
+  });
+
   test('the tables above have every setting', () => {
-    const elsewhere = ['url', 'passwordFile', 'config', 'fastOpen', 'mptcp', 'check'];
+    const elsewhere = ['url', 'passwordFile', 'config', 'fastOpen', 'mptcp', 'check', 'acl', 'lanOpen'];
     const socks = ['socksUsername', 'socksPasswordFile', 'socksPassword'];
     const tested = [...settings.map(({ name }) => name as string), ...elsewhere, ...socks];
     expect(tested.sort()).toEqual(Object.keys(CLIENT_SETTINGS).sort());
@@ -496,6 +697,69 @@ test('with SOCKS users, listening for others gives no warning', () => {
   expect(load({ file }).warnings).toEqual([]);
 });
 
+describe('other machines', () => {
+  test('come in with a password, or where --lan-open says that they need none', () => {
+    expect(load({ file: { ...server, ...PASSWORD, lan: true } }).config).toMatchObject({
+      listen: [{ host: expect.stringMatching(/^(::|0\.0\.0\.0)$/), port: 1080 }],
+      lan: { maxPerClient: 512 },
+    });
+    expect(load({ file: server, flags: { lan: true, lanOpen: true } })).toMatchObject({
+      config: { lan: { maxPerClient: 512 }, socksUsers: [] },
+      warnings: [],
+    });
+  });
+
+  test('come in at the address that is given', () => {
+    const flags = { lan: true, lanOpen: true, localAddress: ['192.0.2.1', '127.0.0.1'], localPort: '7' };
+    const { config, warnings } = load({ file: server, flags });
+    expect(config.listen).toEqual([
+      { host: '192.0.2.1', port: 7 },
+      { host: '127.0.0.1', port: 7 },
+    ]);
+    expect(warnings).toEqual([]);
+  });
+
+  test('do not where the file turns it off', () => {
+    expect(load({ file: { ...server, lan: false, lan_open: false } }).config).not.toHaveProperty('lan');
+  });
+});
+
+describe('lists of servers', () => {
+  test('need no other server, and may stand beside others', () => {
+    expect(load({ env: { SS_SERVERS_FILE: 'x' } }).config).toMatchObject({ servers: [], document: { path: 'x' } });
+    expect(load({ file: server, flags: { serversFile: 'x' } }).config).toMatchObject({
+      servers: [{ host: 'x' }],
+      document: { path: 'x' },
+    });
+  });
+
+  test('are not those of a plain http:// URL, unless it is of this machine', () => {
+    expect(load({ flags: { serversUrl: 'http://127.0.0.1:8000/x' } }).config.document).toMatchObject({ kind: 'url' });
+  });
+});
+
+describe('what has no effect is told of, with the mend', () => {
+  test.each<[Sources, string[]]>([
+    [{ flags: { dnsServer: ['10.96.0.10'] } }, ['--dns-server: has no effect without a local DNS server; add --dns']],
+    [{ env: { SS_DNS_ZONE: 'a.example' } }, ['SS_DNS_ZONE: has no effect without a local DNS server; add --dns']],
+    [{ file: { dns_upstream: '1.1.1.1' } }, ['dns_upstream: has no effect without a local DNS server; add --dns']],
+    [{ flags: { dns: 'off', dnsZone: ['a'] } }, ['--dns-zone: has no effect without']],
+    [{ flags: { udpPorts: '1' } }, ['--udp-ports: has no effect without UDP; add -u, or leave it out']],
+    [{ file: { udp_advertise: '192.0.2.1' } }, ['udp_advertise: has no effect without UDP; add -u']],
+    [
+      { flags: { route: 'all', tunnel: ['a'] }, file: { routes: [{ way: 'direct', to: 'b' }] } },
+      ['--tunnel: has no effect, because --route says all', 'routes: has no effect, because --route says all'],
+    ],
+    [{ flags: { route: 'auto', routeDefault: 'direct' } }, ['--route-default: has no effect, because --route says']],
+    [{ file: { map: null, forwards: [], forward_address: 'a' } }, ['forward_address: has no effect here']],
+    [{ file: { tunnel_address: 'a:1' } }, ['tunnel_address: has no effect here, use "forwards"']],
+  ])('%j', (sources, expected) => {
+    const { file, ...others } = sources;
+    const { warnings } = load({ ...others, file: { ...server, ...file } });
+    expect(warnings).toEqual(expected.map(text => expect.stringContaining(text)));
+  });
+});
+
 test.each<[Sources, string]>([
   [{}, 'no server; give an ss:// URL, -s (--server), SS_URL'],
   [{ flags: { server: ['x'] } }, '-s (--server): no password for x; give it as SS_PASSWORD'],
@@ -564,7 +828,77 @@ test.each<[Sources, string]>([
     { file: { ...server, nameserver: '10.0.0.1' } },
     'nameserver: names are looked up by ss-server; put it into its file',
   ],
-  [{ file: { ...server, acl: 'x' } }, 'acl: ss-local has no access control list yet'],
+  [{ file: { ...server, acl: '/no/such' } }, 'acl: cannot read /no/such (ENOENT); check the path'],
+  [
+    { flags: { serversUrl: 'https://a.example/', serversFile: 'x' } },
+    '--servers-url and --servers-file both say where the list of servers is; leave one out',
+  ],
+  [{ file: { servers_url: 'https://a.example/', servers_file: 'x' } }, 'servers_file both say where the list of servers'],
+  [
+    { flags: { serversUrl: 'http://hunter2.example/hunter2' } },
+    '--servers-url: has to begin with https://: the passwords',
+  ],
+  [{ env: { SS_SERVERS_URL: 'ssconf://hunter2' } }, 'SS_SERVERS_URL: has the scheme ssconf; give the same with https://'],
+  [{ file: { servers_url: 'hunter2' } }, 'servers_url: is not a URL; give https://…'],
+  [{ file: { servers_url: 1 } }, 'servers_url: has to be text in double quotes'],
+  [{ file: server, flags: { upstream: 'proxy:3128' } }, '--upstream: has a scheme that is not known; give socks5://'],
+  [{ file: server, env: { SS_UPSTREAM: 'http://a:hunter2@proxy' } }, 'SS_UPSTREAM: has no port, and proxies have none'],
+  [{ file: { ...server, upstream: 'http://:hunter2@proxy:1' } }, 'upstream: has a password and no user; give user:'],
+  [{ file: server, flags: { preconnect: '33' } }, '--preconnect: is not a number of connections; give one from 0 to 32'],
+  [{ file: { ...server, preconnect: -1 } }, 'preconnect: is not a number of connections; give one from 0 to 32'],
+  [
+    { file: server, flags: { lan: true } },
+    '--lan: everybody on the local network could use the tunnel; give --socks-username and --socks-password-file ' +
+      '(or "socks_users"), or say --lan-open if that is what you want',
+  ],
+  [{ file: { ...server, lan: true, lan_open: false } }, 'lan: everybody on the local network could use the tunnel'],
+  [{ file: { ...server, lan: 'yes' } }, 'lan: has to be true or false'],
+  [{ file: server, flags: { lanAllow: ['10.0.0.0/8'] } }, '--lan-allow: says whom --lan lets in; add --lan, or leave it'],
+  [{ file: server, flags: { lanOpen: true } }, '--lan-open: says whom --lan lets in; add --lan'],
+  [{ file: { ...server, max_connections_per_client: 5 } }, 'max_connections_per_client: says whom --lan lets in; add'],
+  [{ file: { ...server, lan_allow: '10.0.0.0/8', lan: false } }, 'lan_allow: says whom --lan lets in; add --lan'],
+  [
+    { file: server, flags: { lan: true, lanOpen: true, lanAllow: ['10.0.0.0/33'] } },
+    '--lan-allow: is not a network; give it as 192.168.1.0/24',
+  ],
+  [{ file: { ...server, lan_allow: ['home'] } }, 'lan_allow: is not a network; give it as 192.168.1.0/24'],
+  [{ file: server, flags: { maxConnectionsPerClient: '0' } }, '--max-connections-per-client: "0" is not a count; give'],
+  [{ file: server, flags: { route: 'some' } }, '--route: "some" is not one of auto, all, rules'],
+  [{ file: { ...server, route: 'some' } }, 'route: "some" is not one of auto, all, rules'],
+  [{ file: server, env: { SS_TUNNEL: 'a, http://b' } }, 'SS_TUNNEL: "http://b" is no target of a route; write a network'],
+  [{ file: server, flags: { direct: ['10.0.0.1/8'] } }, '--direct: 10.0.0.1/8 has bits behind its prefix'],
+  [{ file: server, flags: { reject: ['a:b'] } }, '--reject: "a:b" is no target of a route'],
+  [{ file: { ...server, tunnel: ['a'] } }, 'tunnel: unknown field; '],
+  [{ file: { ...server, routes: [{ to: 'a' }] } }, 'routes[0].way: is missing; it has to be text'],
+  [{ file: { ...server, routes: [{ way: 'tunnel', to: 'a b' }] } }, 'routes[0].to: "a b" is no target of a route'],
+  [{ file: server, env: { SS_ROUTE_DEFAULT: 'no' } }, 'SS_ROUTE_DEFAULT: "no" is not one of tunnel, direct, reject'],
+  [{ file: server, flags: { namespace: ['a.b'] } }, '--namespace: "a.b" is no namespace; give a name as kubectl'],
+  [{ file: server, flags: { forward: ['1:a'] } }, '-L (--forward): is not [bind:]port:host:port, such as 5432:db'],
+  [{ file: { ...server, forwards: ['1:a:0'] } }, 'forwards: "0" is not a port; give a number from 1 to 65535'],
+  [
+    { file: server, flags: { forward: ['1000:a:1', '127.0.0.1:1000:b:2'] } },
+    '-L (--forward): 127.0.0.1:1000/tcp is to be two things; give each its own port',
+  ],
+  [
+    { file: { ...server, forwards: ['[::]:1:a:1/udp', '[::]:1:a:1/udp'] } },
+    'forwards: [::]:1/udp is to be two things; give each its own port',
+  ],
+  [{ file: server, flags: { forward: ['1080:a:1'] } }, '-L (--forward): 127.0.0.1:1080/tcp is to be two things; give'],
+  [
+    { file: { ...server, local_port: 7, local_address: '::1' }, flags: { forward: ['[::1]:7:a:1'] } },
+    '-L (--forward): [::1]:7/tcp is to be two things; give each its own port',
+  ],
+  [{ file: server, flags: { map: ['redis'] } }, '--map: is not host:port, such as redis-0.redis.default'],
+  [{ file: server, flags: { map: ['10.0.0.1:1'] } }, '--map: 10.0.0.1 is an address, and the local DNS can give another'],
+  [{ file: { ...server, maps: ['a:1', 'A.:1'] } }, 'maps: a:1 is there twice; leave one out'],
+  [{ file: server, flags: { dns: 'ss://hunter2' } }, '--dns: is a URL; put the URL ahead of --dns, or write --dns='],
+  [{ file: server, env: { SS_DNS: 'localhost' } }, 'SS_DNS: "localhost" is no IP address; give one of this machine'],
+  [{ file: { ...server, dns: 5354 } }, 'dns: has to be text in double quotes'],
+  [{ file: server, flags: { dnsServer: ['10.96.0.10:0'] } }, '--dns-server: no server has port 0; give its port'],
+  [{ file: server, env: { SS_DNS_ZONE: '*.a' } }, 'SS_DNS_ZONE: "*.a" is no domain; give one such as cluster.local'],
+  [{ file: { ...server, dns_upstream: ['dns.example'] } }, 'dns_upstream: "dns.example" is no IP address; give one'],
+  [{ file: { ...server, online_config: { hunter2: 1 } } }, 'online_config: it has another name here; use "servers_url"'],
+  [{ file: { ...server, outbound_proxy: 'hunter2' } }, 'outbound_proxy: it has another name here; use "upstream"'],
   [
     { file: { ...server, local_address: '127.0.0.1:1080' } },
     'local_address: is an address with a port; give the port as -l',

@@ -61,6 +61,21 @@ describe('without a mode', () => {
     expect(by.decide(asked('example.com')).way).toBe('direct');
   });
 
+  it('awaits what decides until a server shows what it is, be it a plain one', () => {
+    const by = routerOf({});
+    expect(by.awaitsServer).toBe(true);
+    by.learn(undefined, 'unknown');
+    expect(by.awaitsServer).toBe(true);
+    by.learn(undefined, 'plain');
+    expect(by.awaitsServer).toBe(false);
+    expect((['auto', 'all', 'rules'] as const).map(mode => routerOf({ mode }).awaitsServer)).toEqual([
+      true,
+      false,
+      false,
+    ]);
+    expect(routerOf({ mode: 'auto' }, CLUSTER).awaitsServer).toBe(false);
+  });
+
   it('unlearns nothing from silence, and says what is new', () => {
     const by = routerOf({});
     by.learn(known, 'podsocks');

@@ -34,11 +34,9 @@ export function clientPlugin(
   const plugin = name?.value ?? derived?.command;
   if (plugin === undefined) {
     if (own === undefined && options === undefined) return undefined;
-    const mend = 'say what clients need, with --client-plugin and --client-plugin-opts';
-    throw new PodsocksError(
-      'ERR_USAGE',
-      `${command}: ${own ? UNKNOWN : 'there is no plugin for the options'}; ${mend}`,
-    );
+    const what = own ? "what clients of the server's plugin need is not known" : 'there is no plugin for the options';
+    const mend = 'say it with --client-plugin and --client-plugin-opts';
+    throw new PodsocksError('ERR_USAGE', `${command}: ${what}; ${mend}`);
   }
   // Options belong to one plugin; those that were derived are not another's.
   const suits = derived !== undefined && programNames(derived.command, 'client').includes(plugin);

@@ -11,7 +11,7 @@ import { onTestFinished } from 'vitest';
  *   deaf                never listens
  *   stubborn            ignores SIGTERM
  *   flood               writes to stderr without end
- *   tell=FILE           writes its environment and its arguments into a file
+ *   tell=FILE           writes its environment, arguments and number into a file
  *   child               starts a process that stays when it ends
  *   dies-of=TEXT        ends when somebody sends this
  *   once=FILE           ends at once if the file is there, and makes it
@@ -33,7 +33,7 @@ else {
   const [near, far] = ['LOCAL', 'REMOTE'].map(end => ({ host: env['SS_' + end + '_HOST'], port: env['SS_' + end + '_PORT'] }));
   const [from, to] = options.has('server') ? [far, near] : [near, far];
   if (options.has('stubborn')) process.on('SIGTERM', () => process.stderr.write('no\\n'));
-  if (options.has('tell')) writeFileSync(options.get('tell'), JSON.stringify({ env, argv: process.argv }));
+  if (options.has('tell')) writeFileSync(options.get('tell'), JSON.stringify({ env, argv: process.argv, pid: process.pid }));
   process.stdout.write('fake plugin: hello\\n');
   if (options.has('child')) spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'inherit' });
   if (options.has('flood')) {

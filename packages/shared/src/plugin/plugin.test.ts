@@ -179,9 +179,11 @@ describe('a plugin that does not start', () => {
   });
 
   it('because it never listens is killed', async () => {
-    const failing = startPlugin(options({ remote, options: 'deaf;stubborn', startTimeout: 300 }));
+    const file = join(fakePlugin().folder, 'told');
+    const failing = startPlugin(options({ remote, options: `deaf;stubborn;tell=${file}`, startTimeout: 500 }));
     await expect(failing).rejects.toMatchObject({ code: 'ERR_LISTEN' });
-    await expect(failing).rejects.toThrow(/it does not listen on 127\.0\.0\.1:\d+ after 0\.3 s, and says: /);
+    await expect(failing).rejects.toThrow(/it does not listen on 127\.0\.0\.1:\d+ after 0\.5 s, and says: /);
+    expect(isAlive(JSON.parse(readFileSync(file, 'utf8')).pid)).toBe(false);
   });
 
   it('because somebody else listens there is not taken for them', async () => {
