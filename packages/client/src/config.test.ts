@@ -751,8 +751,8 @@ describe('what has no effect is told of, with the mend', () => {
       ['--tunnel: has no effect, because --route says all', 'routes: has no effect, because --route says all'],
     ],
     [{ flags: { route: 'auto', routeDefault: 'direct' } }, ['--route-default: has no effect, because --route says']],
-    [{ file: { map: null, forwards: [], forward_address: 'a' } }, ['forward_address: has no effect here']],
     [{ file: { tunnel_address: 'a:1' } }, ['tunnel_address: has no effect here, use "forwards"']],
+    [{ file: { forward_port: 1 } }, ['forward_port: has no effect here, use "forwards"']],
   ])('%j', (sources, expected) => {
     const { file, ...others } = sources;
     const { warnings } = load({ ...others, file: { ...server, ...file } });

@@ -101,9 +101,14 @@ const FOREIGN: ForeignFields = {
     timeout: 'it is one for all servers, outside of "servers"',
     udp_max_associations: 'an association lasts as long as the connection that asked for it; see "max_connections"',
     udp_timeout: 'an association lasts as long as the connection that asked for it',
+    ...Object.fromEntries(
+      ['forward_address', 'forward_port', 'tunnel_address', 'tunnel_port'].map(name => [name, 'use "forwards"']),
+    ),
   },
   refused: {
     socks5_auth_config_path: 'it is not read; use "socks_users"',
+    online_config: 'it has another name here; use "servers_url"',
+    outbound_proxy: 'it has another name here; use "upstream"',
     ...Object.fromEntries(
       ['allow', 'deny', 'policy', 'policy_default', 'dns_search', 'dns_ndots'].map(name => [
         name,
@@ -142,13 +147,15 @@ export function loadClient(
       if (idle) warn(`${idle.from}: has no effect without UDP; add -u, or leave it out`);
     }
   }
-  checkForwards(given.forward ?? file.forwards, given.map ?? file.maps);
   const socksUsers = socksUsersOf({ ...environment, ...flags }, file, warn);
+  const { listen, lan } = listenOf(given, socksUsers.length > 0, warn);
+  checkForwards(given.forward ?? file.forwards, given.map ?? file.maps, listen);
   const dns = dnsOf(given, warn);
   const config: ClientConfig = {
-    ...listenOf(given, socksUsers.length > 0, warn),
+    listen,
+    ...(lan && { lan }),
     servers,
-    ...poolOf(given),
+    ...poolOf([flags, environment, file]),
     socksUsers,
     connectReply: given.connectReply?.value ?? 'auto',
     udpOverTcp,

@@ -62,16 +62,22 @@ export function parseMap(text: string): Target {
   return target;
 }
 
-/** @throws PodsocksError ERR_CONFIG for two that would listen at one place, or a map that is there twice. */
+/**
+ * @param socks where SOCKS and HTTP are to be served.
+ * @throws PodsocksError ERR_CONFIG for two that would listen at one place, or a map that is there twice.
+ */
 export function checkForwards(
   forwards: Sourced<readonly Forward[]> | undefined,
   maps: Sourced<readonly Target[]> | undefined,
+  socks: readonly Endpoint[] = [],
 ) {
-  const listens = (forwards?.value ?? [])
+  const listens = [...socks.map(listen => ({ listen, protocol: 'tcp' })), ...(forwards?.value ?? [])]
     .filter(({ listen }) => listen.port !== 0)
     .map(({ listen, protocol }) => `${formatTarget(listen)}/${protocol}`);
   const twice = listens.find((listen, index) => listens.indexOf(listen) !== index);
-  if (twice !== undefined) throw wrong(`${forwards!.from}: ${twice} is to be two things; give each its own port`);
+  if (twice !== undefined && forwards !== undefined) {
+    throw wrong(`${forwards.from}: ${twice} is to be two things; give each its own port`);
+  }
   const names = (maps?.value ?? []).map(formatTarget);
   const again = names.find((name, index) => names.indexOf(name) !== index);
   if (again !== undefined) throw wrong(`${maps!.from}: ${again} is there twice; leave one out`);

@@ -1,6 +1,6 @@
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { type Fields, number, text } from '@podsocks/shared/settings/fields';
-import { type Layer, type Settings, type Sourced, single } from '@podsocks/shared/settings/settings';
+import { type Layer, type Settings, single } from '@podsocks/shared/settings/settings';
 import { asText } from '@podsocks/shared/settings/values';
 import { parseDocumentUrl } from './document-url.ts';
 import type { DocumentSource } from './server-document.ts';
@@ -48,26 +48,24 @@ export const poolFields = {
   preconnect: number(parsePreconnect),
 } satisfies Fields;
 
+type Given = Layer<typeof POOL_SETTINGS>;
+
 /**
- * @param given what flags, environment and file say, spread over each other.
+ * @param layers highest precedence first.
  * @throws PodsocksError ERR_CONFIG.
  */
-export function poolOf(given: Layer<typeof POOL_SETTINGS>): PoolSettings {
-  const document = documentOf(given);
+export function poolOf(layers: readonly Given[]): PoolSettings {
+  const document = documentOf(layers.find(({ serversUrl, serversFile }) => serversUrl ?? serversFile) ?? {});
+  const upstream = layers.find(layer => layer.upstream)?.upstream;
+  const preconnect = layers.find(layer => layer.preconnect)?.preconnect;
   return {
     ...(document && { document }),
-    ...(given.upstream && { upstream: given.upstream.value }),
-    preconnect: given.preconnect?.value ?? 0,
+    ...(upstream && { upstream: upstream.value }),
+    preconnect: preconnect?.value ?? 0,
   };
 }
 
-function documentOf({
-  serversUrl,
-  serversFile,
-}: {
-  readonly serversUrl?: Sourced<URL>;
-  readonly serversFile?: Sourced<string>;
-}): DocumentSource | undefined {
+function documentOf({ serversUrl, serversFile }: Given): DocumentSource | undefined {
   if (serversUrl && serversFile) {
     throw wrong(`${serversUrl.from} and ${serversFile.from} both say where the list of servers is; leave one out`);
   }

@@ -106,7 +106,6 @@ describe('readConfigFile', () => {
   });
 
   test.each([
-    ['acl', 'ss-local has no access control list yet; remove it'],
     ['plugin', 'plugins are not available yet; remove it at both ends'],
     ['plugin_opts', 'plugins are not available yet'],
     ['nameserver', 'names are looked up by ss-server; put it into its file'],
