@@ -12,6 +12,10 @@ const ORDINALS = Array.from({ length: MASTERS * (1 + REPLICAS_EACH) }, (_, ordin
 
 /** Of the StatefulSet `redis`, as they call themselves. */
 export const REDIS_NODES = ORDINALS.map(ordinal => `redis-${ordinal}.redis.default.svc.cluster.local`);
+/** Until one of them fails. */
+export const REDIS_MASTERS = REDIS_NODES.slice(0, MASTERS);
+/** A key in a slot of each. */
+export const KEYS_OF_MASTERS = ['b', 'c', 'a'] as const;
 
 function addressOf(ordinal: number): string {
   return `10.244.3.${10 + ordinal}`;
@@ -27,29 +31,15 @@ export interface RedisNode extends RunningPod {
   readonly hostname: string;
 }
 
-export interface RedisCluster {
-  readonly nodes: readonly RedisNode[];
-  /** Who has a slot at the moment. */
-  masterOf(slot: number): Promise<RedisNode>;
-}
-
 /** Nodes that hand out their names, and never an address: three with a third of the slots each, and a replica for each. */
-export async function startRedisCluster(cluster: Cluster): Promise<RedisCluster> {
+export async function startRedisCluster(cluster: Cluster): Promise<readonly RedisNode[]> {
   const pods = ORDINALS.map(ordinal => cluster.addPod(`redis-${ordinal}`, [addressOf(ordinal)]));
   const nodes = await Promise.all(pods.map((pod, ordinal) => startNode(cluster, pod, REDIS_NODES[ordinal]!)));
-  const [first] = nodes;
   const addresses = pods.map(pod => `${pod.addresses[0]}:${REDIS_PORT}`);
   const shape = ['--cluster-replicas', `${REPLICAS_EACH}`, '--cluster-yes'];
-  await first!.run([pathOf('redis-cli'), '--cluster', 'create', ...addresses, ...shape]);
+  await pods[0]!.run([pathOf('redis-cli'), '--cluster', 'create', ...addresses, ...shape]);
   await Promise.all(nodes.map(untilAllAreKnown));
-  return {
-    nodes,
-    async masterOf(slot) {
-      const alive = nodes.find(node => node.processes() > 0)!;
-      const range = (await slotsKnownTo(alive)).find(([from, to]) => from <= slot && slot <= to);
-      return nodes.find(({ hostname }) => hostname === range?.[2][0])!;
-    },
-  };
+  return nodes;
 }
 
 async function startNode({ path, start }: Cluster, pod: Pod, hostname: string): Promise<RedisNode> {
@@ -69,10 +59,14 @@ async function startNode({ path, start }: Cluster, pod: Pod, hostname: string): 
 }
 
 /** After which a node counts as failed, and a replica takes its place. */
-const NODE_TIMEOUT_MS = 1_000;
+const NODE_TIMEOUT_MS = 3_000;
 
 /** As in `CLUSTER SLOTS`: the first and the last one, the master, its replicas. */
-type Slots = readonly [from: number, to: number, ...nodes: (readonly [name: string | null, port: number, ...unknown[]])[]];
+type Slots = readonly [
+  from: number,
+  to: number,
+  ...nodes: (readonly [name: string | null, port: number, ...unknown[]])[],
+];
 
 async function slotsKnownTo(node: Pod): Promise<readonly Slots[]> {
   return JSON.parse(String(await node.run([pathOf('redis-cli'), '--json', 'CLUSTER', 'SLOTS'])));

@@ -1,22 +1,19 @@
-import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { listensWithin } from '../support/network-namespaces.ts';
 import { pathOf } from '../support/programs.ts';
 import { suiteResource } from '../support/suite-resource.ts';
-import { SOCKS_PORT } from './cluster.ts';
 import { DNS_ADDRESS } from './cluster-dns.ts';
+import { digAt, startDatagramFront } from './datagram-forward.ts';
 import { describeCluster } from './describe-cluster.ts';
 import { startTunnelledCluster } from './tunnelled-cluster.ts';
 import { addressesOf, PUBLIC_ADDRESS, WEB_ADDRESS, WEB6_ADDRESS } from './workloads.ts';
 
-const FORWARD = fileURLToPath(new URL('programs/datagram-forward.mjs', import.meta.url));
 /** On the laptop: each leads to another target, which is CoreDNS's Service, its name, its pod, and what is outside. */
 const FRONTS = [
-  { port: 5301, host: DNS_ADDRESS },
-  { port: 5302, host: 'kube-dns.kube-system' },
-  { port: 5303, host: '10.244.0.53' },
+  { port: 5301, target: DNS_ADDRESS },
+  { port: 5302, target: 'kube-dns.kube-system' },
+  { port: 5303, target: '10.244.0.53' },
 ] as const;
-const REFUSED_FRONT = { port: 5304, host: PUBLIC_ADDRESS } as const;
+const REFUSED_FRONT = { port: 5304, target: PUBLIC_ADDRESS } as const;
 
 const SUFFIX = 'svc.cluster.local';
 
@@ -35,25 +32,15 @@ const QUESTIONS = [
 describeCluster('UDP from the laptop: dig, through SOCKS5 UDP ASSOCIATE', () => {
   const cluster = suiteResource(async () => {
     const started = await startTunnelledCluster(async () => {});
-    for (const { port, host } of [...FRONTS, REFUSED_FRONT]) {
-      const command = [process.execPath, FORWARD, `${port}`, `${SOCKS_PORT}`, host, '53'] as const;
-      const forward = await started.laptop.start(`to ${host}`, command, listensWithin(port, ['udp']));
-      const { close } = started;
-      started.close = () => forward.stop().finally(close);
-    }
+    for (const front of [...FRONTS, REFUSED_FRONT]) await startDatagramFront(started, started.laptop, front);
     return started;
   });
 
-  const ask = async (port: number, ...question: string[]) => {
-    const { laptop } = await cluster();
-    const options = ['+short', '+notcp', '+ignore', '-p', `${port}`, '@127.0.0.1'];
-    return String(await laptop.run([pathOf('dig'), ...options, ...question]));
-  };
+  const ask = async (port: number, ...question: string[]) => digAt((await cluster()).laptop, port, ...question);
 
-  for (const { port, host } of FRONTS) {
-    test.each(QUESTIONS)(`%s of %s, asked of ${host}`, async (type, name, answer) => {
-      const lines = (await ask(port, '+time=2', '+tries=5', name, type)).trim().split('\n');
-      expect(lines.sort().join('\n')).toBe(answer);
+  for (const { port, target } of FRONTS) {
+    test.each(QUESTIONS)(`%s of %s, asked of ${target}`, async (type, name, answer) => {
+      expect(await ask(port, '+time=2', '+tries=5', name, type)).toBe(answer);
     });
   }
 

@@ -66,7 +66,23 @@ const WORLD: Records = [
   ['loopback.example', 'A', '127.0.0.1'],
 ];
 
-export const ZONES: Zones = { cluster: CLUSTER, world: WORLD };
+/** As CoreDNS answers for the addresses of Services and of pods behind them. */
+const NAMES_OF_ADDRESSES: Records = [
+  [WEB_ADDRESS, 'web.default.svc.cluster.local'],
+  [WEB6_ADDRESS, 'web6.default.svc.cluster.local'],
+  ...DB.flatMap(pod => addressesOf(pod).map(address => [address, `${pod}.db.default.svc.cluster.local`] as const)),
+].map(([address, name]) => [reverseName(address), 'PTR', `${name}.`] as const);
+
+/** RFC 1035 section 3.5, RFC 3596 section 2.5. */
+function reverseName(address: string): string {
+  if (!address.includes(':')) return `${address.split('.').reverse().join('.')}.in-addr.arpa`;
+  const [before, behind] = address.split('::').map(half => half.split(':').filter(Boolean)) as [string[], string[]];
+  const groups = [...before, ...Array(8 - before.length - behind.length).fill('0'), ...behind];
+  const digits = groups.map(group => group.padStart(4, '0')).join('');
+  return `${[...digits].reverse().join('.')}.ip6.arpa`;
+}
+
+export const ZONES: Zones = { cluster: CLUSTER, world: [...WORLD, ...NAMES_OF_ADDRESSES] };
 
 /** The pods of `web`, behind its Service. */
 export async function startWeb({ startHttpPod, proxy }: Cluster): Promise<readonly RunningPod[]> {

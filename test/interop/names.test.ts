@@ -51,7 +51,11 @@ async function startTunnel(nameServerPort: number): Promise<Tunnel> {
   try {
     ends.push(await startProgram('server', [...commandOf('podsocks', 'server'), ...both, ...names], serverPort));
     ends.push(
-      await startProgram('client', [...commandOf('podsocks', 'client'), ...both, '-l', `${socksPort}`], socksPort),
+      await startProgram(
+        'client',
+        [...commandOf('podsocks', 'client'), ...both, '-l', `${socksPort}`, '--route', 'all'],
+        socksPort,
+      ),
     );
   } catch (error) {
     await Promise.all(ends.map(end => end.stop()));

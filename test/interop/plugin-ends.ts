@@ -87,7 +87,9 @@ export async function startClientThrough(options: PluginClientOptions): Promise<
     log: createLogger({ level: 'silent', format: 'json', name: 'test' }),
   });
   try {
-    const client = await startClient({ ...common, serverPort: started.endpoint().port });
+    // What tests reach is on loopback, where ss-local would go by itself.
+    const settings = { route: 'all' };
+    const client = await startClient({ ...common, serverPort: started.endpoint().port, settings });
     return { ...client, stop: () => client.stop().finally(() => started.close()) };
   } catch (error) {
     await started.close();

@@ -20,6 +20,8 @@ const PROGRAMS = {
   curl: { name: 'curl', proof: { args: ['--version'], text: 'libcurl' } },
   // With the compiler, so that it runs a source file.
   java: { name: 'java', proof: { args: ['--list-modules'], text: 'jdk.compiler' } },
+  nslookup: { name: 'nslookup', proof: { args: ['-version'], text: 'nslookup' } },
+  getent: { name: 'getent', proof: { args: ['--version'], text: 'getent' } },
   dig: { name: 'dig', proof: { args: ['-v'], text: 'DiG' } },
   dnsmasq: { name: 'dnsmasq', proof: { args: ['--version'], text: 'Dnsmasq version' } },
   coredns: {
@@ -48,6 +50,7 @@ const PROGRAMS = {
   'dbus-run-session': { name: 'dbus-run-session', proof: { args: ['--version'], text: 'dbus-run-session' } },
   kwriteconfig5: { name: 'kwriteconfig5', proof: { args: ['--help'], text: '--delete' } },
   kreadconfig5: { name: 'kreadconfig5', proof: { args: ['--help'], text: '--default' } },
+  redsocks: { name: 'redsocks', proof: { args: ['-v'], text: 'redsocks/' } },
   chromium: { name: 'chromium', proof: { args: ['--version'], text: 'Chromium' } },
   proxychains4: { name: 'proxychains4', proof: { args: [], text: 'proxychains' } },
   'redis-server': { name: 'redis-server', proof: { args: ['--version'], text: 'Redis server v=' } },

@@ -106,6 +106,8 @@ export async function startClient(options: ClientOptions): Promise<End> {
     method,
     password,
     ...(udp && { mode: 'tcp_and_udp' }),
+    // Loopback, where the targets are, would be reached directly.
+    ...(impl === 'podsocks' && { route: 'all' }),
     ...settings,
   };
   return startFromFile(impl, 'client', config, port, [...flagsOf(impl, method), ...udpOverTcpFlags(impl, udp)]);

@@ -3,6 +3,7 @@ import type { Connection } from '@podsocks/shared/net/connection';
 import { ConnectionDuplex } from '@podsocks/shared/net/connection-duplex';
 import type { IdleClock } from '@podsocks/shared/net/idle-clock';
 import { relay } from '@podsocks/shared/net/relay';
+import type { Traffic } from '@podsocks/shared/net/traffic';
 import { COPYING, Opening, Sealing } from '@podsocks/shared/net/transform';
 import { atMostEvery } from '@podsocks/shared/runtime/at-most-every';
 import { buffers } from '@podsocks/shared/runtime/buffer-pool';
@@ -79,24 +80,41 @@ export class Carrier {
   }
 
   /**
-   * The same for a request of ss-local's own.
+   * The same for a request that ss-local makes for a program.
    *
    * @throws PodsocksError ERR_DENIED, ERR_DIAL, ERR_TIMEOUT, ERR_CLOSED, or what is wrong with a server's answer.
    */
-  async open(given: Target, asker: Asker, { signal }: OpenStreamOptions = {}): Promise<Duplex> {
-    const { router } = this.#options;
-    await this.informed();
+  async open(given: Target, asker: Asker, options: OpenStreamOptions = {}): Promise<Duplex> {
+    const { router, activity } = this.#options;
     const { way, target, because } = router.decide(given);
-    if (way === 'tunnel') return this.openTunnel(target, signal && { signal });
-    if (way === 'direct') return new ConnectionDuplex(await this.#dialDirect(target, asker));
-    throw new PodsocksError('ERR_DENIED', `${formatTarget(target)}: rejected: ${because}`);
+    try {
+      if (way === 'reject') throw new PodsocksError('ERR_DENIED', `${formatTarget(target)}: rejected: ${because}`);
+      const opened =
+        way === 'tunnel' ? await this.#openTunnel(target, options) : await this.#openDirectly(target, asker);
+      const transfer = activity.begin(wireTraffic(opened.connection));
+      opened.stream.once('close', () => transfer.close());
+      return opened.stream;
+    } catch (error) {
+      activity.failed({ target: formatTarget(target), reason: (error as Error).message, client: asker.client });
+      throw error;
+    }
   }
 
-  /** The same by the tunnel, whatever the routes say. */
+  /** A stream of ss-local's own, by the tunnel whatever the routes say. @throws PodsocksError as above. */
   async openTunnel(target: Target, options: OpenStreamOptions = {}): Promise<Duplex> {
+    return (await this.#openTunnel(target, options)).stream;
+  }
+
+  async #openTunnel(target: Target, options: OpenStreamOptions): Promise<OpenedStream> {
     const reached = await this.#options.pool.reach(options);
     const wantsStatus = await this.#wantsStatus(reached);
-    return openTunnelStream(reached, target, { wantsStatus, timeout: this.#statusTimeout });
+    const stream = await openTunnelStream(reached, target, { wantsStatus, timeout: this.#statusTimeout, ...options });
+    return { stream, connection: reached.connection };
+  }
+
+  async #openDirectly(target: Target, asker: Asker): Promise<OpenedStream> {
+    const connection = await this.#dialDirect(target, asker);
+    return { stream: new ConnectionDuplex(connection), connection };
   }
 
   async #tunnel(carried: Carried): Promise<void> {
@@ -223,6 +241,23 @@ export class Carrier {
   #note({ request, asker }: Carried, reason: string): void {
     this.#options.activity.failed({ target: formatTarget(request.target), reason, client: asker.client });
   }
+}
+
+interface OpenedStream {
+  readonly stream: Duplex;
+  readonly connection: Connection;
+}
+
+/** What a connection has moved, by its socket: of a tunnel, with what encryption adds. */
+function wireTraffic({ socket }: Connection): Traffic {
+  return {
+    get bytesUp() {
+      return socket.bytesWritten;
+    },
+    get bytesDown() {
+      return socket.bytesRead;
+    },
+  };
 }
 
 interface Carried {

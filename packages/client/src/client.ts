@@ -25,10 +25,12 @@ import { parseAuthority } from './http/authority.ts';
 import { HttpFrontend } from './http/http-frontend.ts';
 import { localPages } from './http/local-pages.ts';
 import { ClientGate, isOfThisMachine } from './listen/client-gate.ts';
+import { ServerPlugins } from './plugin/server-plugins.ts';
 import { type KnownCluster, Router } from './routing/router.ts';
 import type { KnownServer } from './servers/known-server.ts';
-import { ServerDocument } from './servers/server-document.ts';
-import { ServerPool } from './servers/server-pool.ts';
+import { openPool } from './servers/open-pool.ts';
+import type { ServerPool } from './servers/server-pool.ts';
+import type { Server } from './servers.ts';
 import { Activity, sampleRegularly } from './status/activity.ts';
 import type { ChecklistFacts } from './status/checklist.ts';
 import type { ClientStatus } from './status/client-status.ts';
@@ -66,12 +68,8 @@ export async function startClient(
   const datagramCounts = new DatagramCounts();
   const asks =
     offered.tcp && (config.connectReply === 'auto' || config.route.mode !== 'all' || config.dns !== undefined);
-  const document = config.document && new ServerDocument({ source: config.document, upstream: config.upstream, log });
-  const servers = [...config.servers, ...((await document?.load()) ?? [])];
-  const mayChange = document !== undefined;
-  const pool = new ServerPool({ servers, config, mayChange, askExtensions: asks, probes: offered.tcp, log });
-  document?.watch(changed => pool.replace([...config.servers, ...changed]));
-  pool.onUnreachable(() => document?.refresh());
+  const plugins = new ServerPlugins(config, log);
+  const pool = await startPool().catch(failing(() => plugins.close()));
   const router = new Router(config.route, attachedNetworks());
   const mapped = new MappedNames(config.maps);
   const gate = config.lan && new ClientGate(config.lan);
@@ -105,7 +103,10 @@ export async function startClient(
     },
     connect(connection, request, client) {
       if (offered.tcp) void carrier.carry(connection, request, askerOf(client, request.username));
-      else endWith(connection, request.encodeReply('commandNotSupported'));
+      else {
+        expel(connection);
+        endWith(connection, request.encodeReply('commandNotSupported'));
+      }
     },
     pages: localPages({
       status,
@@ -127,6 +128,15 @@ export async function startClient(
     direct: directUplinks({ isAllowed: (address, port) => mayDial(address, port, { isRejected, forOthers: true }) }),
   });
   const associate = associations({ config, openUplink, total: datagramCounts, log, expel });
+  async function startPool(): Promise<ServerPool> {
+    const { servers, pluginEnvironment: env = {} } = config;
+    const [only] = servers;
+    if (servers.length === 1 && config.document === undefined) await plugins.start(only!);
+    const changed = (now: readonly Server[]) => plugins.keepOnly(now);
+    const { dialServer } = plugins;
+    return openPool({ servers, config, dialServer, env, changed, askExtensions: asks, probes: offered.tcp, log });
+  }
+
   /** A new connection, before it has said anything. */
   function take(connection: Connection, client: string, forward: Forward | undefined): void {
     const obstacle = gate === undefined || isOfThisMachine(client) ? undefined : gate.enter(client);
@@ -221,8 +231,8 @@ export async function startClient(
   pool.onActiveChange(learn);
   const parts: Running[] = [listener];
   const close = async () => {
-    document?.close();
     pool.close();
+    await plugins.close();
     http.close();
     stopSampling();
     clearInterval(attaching);
@@ -246,7 +256,7 @@ export async function startClient(
   const at = listener.addresses.slice(0, config.listen.length);
   log.info(
     {
-      server: servers.map(formatTarget).join(', '),
+      server: pool.links.map(({ label }) => label).join(', '),
       method: pool.active.server.method.name,
       mode: config.mode,
       ...(config.udpOverTcp && { udpOverTcp: true }),
@@ -306,6 +316,14 @@ function lanAddresses(): string[] {
     entries =>
       entries?.flatMap(({ internal, address, family }) => (internal || family !== 'IPv4' ? [] : address)) ?? [],
   );
+}
+
+/** For a start that does not come about. */
+function failing(cleanUp: () => Promise<void>): (error: unknown) => Promise<never> {
+  return async error => {
+    await cleanUp();
+    throw error;
+  };
 }
 
 function askerOf(client: string, username?: string): Asker {

@@ -72,6 +72,10 @@ describe('ss-local', () => {
     ]);
   });
 
+  test.each(['-V', '--version'])('%s prints the version, once', async flag => {
+    expect(await run([flag])).toMatchObject({ code: 0, out: '1.2.3\n', err: '', started: [] });
+  });
+
   test('logs no keys', async () => {
     const { logged } = await run([SERVER_URL, '-v', '--log-format', 'json']);
     expect(logged).toContain('"keys":"[redacted]"');
@@ -85,7 +89,7 @@ describe('ss-local', () => {
     expect({ code, started }).toEqual({ code: 0, started: [] });
     expect(err).toBe('ss-local: warning: --mptcp: Node.js has no Multipath TCP; carrying on without\n');
     expect(out).toMatch(
-      /listen +127\.0\.0\.1:1080\n.*server +example\.com:30888 2022-blake3-aes-256-gcm \(cluster\)\n.*SOCKS users +bob\n/,
+      /listen +127\.0\.0\.1:1080\n.*server +example\.com:30888 2022-blake3-aes-256-gcm \(cluster\)\n[\s\S]*SOCKS users +bob\n/,
     );
     for (const secret of secrets) expect(out).not.toContain(secret);
   });
@@ -135,6 +139,86 @@ describe('ss-local', () => {
     expect(out.split('\n').map(row => row.trim())).toEqual(expect.arrayContaining(rows));
   });
 
+  test.each<[string[], string[]]>([
+    [
+      [],
+      [
+        'upstream           none',
+        'preconnected       0',
+        "route              what is the cluster's through the tunnel, all else directly, if the server tells what its " +
+          'cluster is; else everything through the tunnel',
+        'local DNS          off',
+        'SOCKS users        everybody who reaches the port',
+        'connect reply      once the target is reached, if the server tells',
+      ],
+    ],
+    [
+      ['--servers-url', 'https://example.com/hunter2', '--upstream', 'http://ada:hunter2@proxy:3128', '--preconnect=4'],
+      [
+        'server list        https://example.com/…',
+        'upstream           http://ada:…@proxy:3128',
+        'preconnected       4',
+      ],
+    ],
+    [['--servers-file', 'list.json'], ['server list        list.json']],
+    [
+      [
+        '--route-default',
+        'direct',
+        '--tunnel',
+        '10.0.0.0/8',
+        '--reject',
+        ':25',
+        '--namespace',
+        'a',
+        '--namespace',
+        'b',
+      ],
+      ['route              by rules; where none applies, direct', 'route rules        2', 'namespaces         a, b'],
+    ],
+    [['--route', 'all'], ['route              everything through the tunnel']],
+    [
+      ['-L', '5432:db.default:5432', '-L', '[::1]:53:10.96.0.10:53/udp', '--map', 'Redis-0.redis:6379'],
+      [
+        'forward            127.0.0.1:5432/tcp to db.default:5432',
+        'forward            [::1]:53/udp to 10.96.0.10:53',
+        'map                redis-0.redis:6379',
+      ],
+    ],
+    [
+      ['--dns'],
+      [
+        'local DNS          127.0.0.1:5354',
+        'cluster DNS        as the server says',
+        'DNS zones          as the server says',
+        "DNS upstream       the system's",
+      ],
+    ],
+    [
+      ['--dns=[::1]:53', '--dns-server', '10.96.0.10', '--dns-zone', 'a.example', '--dns-upstream', '192.0.2.1:5300'],
+      [
+        'local DNS          [::1]:53',
+        'cluster DNS        10.96.0.10:53',
+        'DNS zones          as the server says, a.example',
+        'DNS upstream       192.0.2.1:5300',
+      ],
+    ],
+    [
+      ['--lan', '--lan-open', '--lan-allow', '192.168.1.0/24', '--max-connections-per-client', '7', '-b', '192.0.2.1'],
+      ['listen             192.0.2.1:1080', 'other machines     192.168.1.0/24; 7 connections each'],
+    ],
+  ])('--check shows what comes of %j', async (argv, rows) => {
+    const { code, out, err } = await run(['--check', SERVER_URL, ...argv]);
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    expect(out.split('\n').map(row => row.trim())).toEqual(expect.arrayContaining(rows));
+    for (const secret of secrets) expect(out).not.toContain(secret);
+  });
+
+  test('--check says nothing of cluster DNS, server lists and other machines where there are none', async () => {
+    const { out } = await run(['--check', SERVER_URL]);
+    expect(out).not.toMatch(/cluster DNS|DNS zones|DNS upstream|server list|other machines|forward|map/);
+  });
+
   test('--check says nothing of UDP addresses and ports where there is no UDP', async () => {
     const { out } = await run(['--check', SERVER_URL]);
     expect(out).toMatch(/^ {2}mode +tcp_only$/m);
@@ -145,14 +229,30 @@ describe('ss-local', () => {
     [[], 'ss-local: no server; '],
     [['ss://hunter2'], 'ss-local: ss://URL: the ss:// URL is not usable: '],
     [['hunter2'], 'ss-local: ss://URL: the ss:// URL is not usable: it has to begin with ss://'],
-    [[SERVER_URL, SERVER_URL], 'ss-local: too many arguments'],
+    [[SERVER_URL, 'hunter2'], 'ss-local: ss://URL: the ss:// URL is not usable: '],
+    [
+      [SERVER_URL, '--lan'],
+      'ss-local: --lan: everybody on the local network could use the tunnel; give --socks-username',
+    ],
+    [[SERVER_URL, '--lan-allow', '10.0.0.0/8'], 'ss-local: --lan-allow: says whom --lan lets in; add --lan'],
+    [[SERVER_URL, '-L', '1000:a:1', '-L', '1000:b:1'], 'ss-local: -L (--forward): 127.0.0.1:1000/tcp is to be two'],
+    [[SERVER_URL, '-L', '1080:a:1'], 'ss-local: -L (--forward): 127.0.0.1:1080/tcp is to be two things; give each'],
+    [
+      ['--servers-url', 'https://a.example/hunter2', '--servers-file', 'x'],
+      '--servers-url and --servers-file both say',
+    ],
+    [[SERVER_URL, '--upstream', 'http://a:hunter2@b'], 'ss-local: --upstream: has no port'],
+    [['--dns', SERVER_URL], 'ss-local: --dns: is a URL; put the URL ahead of --dns'],
+    [[SERVER_URL, '--acl', '/no/such'], 'ss-local: --acl: cannot read /no/such (ENOENT)'],
+    [[SERVER_URL, '--namespace', 'a.b'], 'ss-local: --namespace: "a.b" is no namespace'],
     [['-s', SERVER_URL], 'ss-local: -s (--server): what is given is not a host'],
     [[SERVER_URL, '-u', '--mode', 'tcp_only'], 'ss-local: -u (--udp) and --mode contradict each other; keep one'],
     [[SERVER_URL, '--mode', 'tcp_only', '--udp-over-tcp'], 'ss-local: --udp-over-tcp: carries UDP, and --mode says'],
     [[SERVER_URL, '--udp-ports', '2-1'], 'ss-local: --udp-ports: is no range of ports; '],
     [[SERVER_URL, '-d', '10.0.0.1'], 'ss-local: -d (--nameserver): names are looked up by ss-server; leave it out'],
-    [[SERVER_URL, '--plugin', 'obfs-local'], 'ss-local: --plugin: plugins are not available'],
     [['--lokal-port', '1'], '(did you mean --local-port?)'],
+    [['-s'], 'ss-local: option -s argument missing; see: ss-local --help'],
+    [[SERVER_URL, 'status', '-l'], 'argument missing; see: ss-local --help'],
   ])('returns 2 for %#', async (argv, message) => {
     const { code, out, err, started } = await run(argv);
     expect({ code, out, started }).toEqual({ code: 2, out: '', started: [] });
@@ -164,7 +264,7 @@ describe('ss-local', () => {
 
 describe('--help', () => {
   const flagsIn = (help: string) =>
-    [...help.matchAll(/^ {2}(?:(-\S), )?(--[\w-]+)( <[\w-]+>)?/gm)].map(([, ...parts]) => parts);
+    [...help.matchAll(/^ {2}(?:(-\S), )?(--[\w-]+)( <\S+>)?/gm)].map(([, ...parts]) => parts);
 
   test('lists exactly the flags of ss-local', async () => {
     const { out } = await run(['--help']);
@@ -172,18 +272,26 @@ describe('--help', () => {
       ...[
         '-s',
         '-p',
+        '--servers-url',
+        '--servers-file',
+        '--upstream',
+        '--preconnect',
         '-b',
         '-l',
+        '--lan',
+        '--lan-allow',
+        '--lan-open',
+        '--max-connections-per-client',
         '--socks-username',
         '--socks-password-file',
         '--connect-reply',
         '--udp-over-tcp',
         '--udp-advertise',
         '--udp-ports',
-        '--drain-timeout',
-        '-k',
-        '--password-file',
       ],
+      ...['--route', '--tunnel', '--direct', '--reject', '--route-default', '--acl', '--namespace'],
+      ...['-L', '--map', '--dns', '--dns-server', '--dns-zone', '--dns-upstream', '--drain-timeout', '-k'],
+      '--password-file',
       ...[
         '-m',
         '-t',
@@ -201,30 +309,44 @@ describe('--help', () => {
       ],
       ...['--crypto-backend', '--log-level', '--log-format', '-v', '--check', '-V', '-h'],
     ]);
-    expect(out).toContain('[options] [ss://URL]');
+    expect(out).toContain('[options] [command] [ss://URL...]');
+  });
+
+  test('lists every subcommand', async () => {
+    const { out } = await run(['--help']);
+    const commands = [...out.slice(out.indexOf('\nCommands:')).matchAll(/^ {2}([a-z][\w-]*)/gm)].map(
+      ([, name]) => name,
+    );
+    expect(commands.filter(name => name !== 'ss-local')).toEqual([
+      'status',
+      'doctor',
+      'env',
+      'run',
+      'system-proxy',
+      'proxifier',
+      'dns',
+    ]);
   });
 
   test('lists every variable', async () => {
     const { out } = await run(['--help']);
     const variables = new Set(out.match(/\bSS_\w+/g));
     expect([...variables].sort()).toEqual([
-      ...[
-        'SS_CONFIG',
-        'SS_CONNECT_REPLY',
-        'SS_CRYPTO_BACKEND',
-        'SS_DRAIN_TIMEOUT',
-        'SS_LOCAL_ADDRESS',
-        'SS_LOCAL_PORT',
-        'SS_LOG_FORMAT',
-      ],
-      ...['SS_LOG_LEVEL', 'SS_MAX_CONNECTIONS', 'SS_METHOD', 'SS_MODE', 'SS_PASSWORD', 'SS_PASSWORD_FILE', 'SS_SERVER'],
+      ...['SS_ACL', 'SS_CONFIG', 'SS_CONNECT_REPLY', 'SS_CRYPTO_BACKEND', 'SS_DIRECT'],
+      ...['SS_DNS', 'SS_DNS_SERVER', 'SS_DNS_UPSTREAM', 'SS_DNS_ZONE'],
+      ...['SS_DRAIN_TIMEOUT', 'SS_LOCAL_ADDRESS', 'SS_LOCAL_PORT', 'SS_LOG_FORMAT'],
+      ...['SS_LOG_LEVEL', 'SS_MAX_CONNECTIONS', 'SS_METHOD', 'SS_MODE', 'SS_NAMESPACE'],
+      ...['SS_PASSWORD', 'SS_PASSWORD_FILE', 'SS_PRECONNECT', 'SS_REJECT', 'SS_ROUTE', 'SS_ROUTE_DEFAULT'],
+      ...['SS_SERVER', 'SS_SERVERS_FILE', 'SS_SERVERS_URL'],
       ...[
         'SS_SERVER_PORT',
         'SS_SOCKS_PASSWORD',
         'SS_SOCKS_USERNAME',
         'SS_TIMEOUT',
+        'SS_TUNNEL',
         'SS_UDP_ADVERTISE',
         'SS_UDP_PORTS',
+        'SS_UPSTREAM',
         'SS_URL',
       ],
     ]);
@@ -235,6 +357,13 @@ describe('--help', () => {
     writeFileSync(keyFile, 'x', { mode: 0o600 });
     const config = join(folder, 'config.json');
     writeFileSync(config, '{}');
+    const acl = join(folder, 'my.acl');
+    writeFileSync(acl, '[bypass_all]\n');
+    const beside: Record<string, string[]> = {
+      '--lan-allow': ['--lan'],
+      '--lan-open': ['--lan'],
+      '--max-connections-per-client': ['--lan'],
+    };
     const values: Record<string, string> = {
       '--method': 'aes-256-gcm',
       '--log-level': 'info',
@@ -247,6 +376,21 @@ describe('--help', () => {
       '--password-file': keyFile,
       '--socks-password-file': keyFile,
       '--config': config,
+      '--servers-url': 'https://example.com/',
+      '--upstream': 'http://proxy:3128',
+      '--lan-allow': '10.0.0.0/8',
+      '--route': 'rules',
+      '--tunnel': '*.a.example:443',
+      '--direct': '10.0.0.0/8',
+      '--reject': ':25',
+      '--route-default': 'direct',
+      '--acl': acl,
+      '--forward': '[::1]:1:a:2/udp',
+      '--map': 'a:1',
+      '--namespace': 'a',
+      '--dns-server': '10.96.0.10',
+      '--dns-zone': 'a.example',
+      '--dns-upstream': '[::1]:53',
     };
     const env = {
       SS_SERVER: 'x',
@@ -258,7 +402,8 @@ describe('--help', () => {
     for (const [short, long, value] of flagsIn((await run(['--help'])).out)) {
       for (const flag of [short, long]) {
         if (!flag) continue;
-        const { code, err } = await run(['--check', flag, ...(value ? [values[long!] ?? '1'] : [])], env);
+        const argv = ['--check', ...(beside[long!] ?? []), flag, ...(value ? [values[long!] ?? '1'] : [])];
+        const { code, err } = await run(argv, env);
         const refused = long === '--reuse-port' && err.includes('needs Node.js 22.12');
         expect({ flag, code: refused ? 0 : code }).toEqual({ flag, code: 0 });
       }

@@ -1,3 +1,4 @@
+import type { Endpoint } from '@podsocks/shared/net/listener';
 import { launch, printWarnings, runProgram, type Surroundings } from '@podsocks/shared/runtime/lifecycle';
 import type { Logger } from '@podsocks/shared/runtime/log';
 import { summary } from '@podsocks/shared/settings/common-config';
@@ -8,6 +9,7 @@ import type { Command } from 'commander';
 import type { RunningClient } from './client.ts';
 import { CLIENT_SETTINGS, type ClientConfig, loadClient } from './config.ts';
 import { describeRoutes } from './routing/fields.ts';
+import { formatDocumentUrl } from './servers/document-url.ts';
 import { formatUpstream } from './servers/upstream/upstream.ts';
 import { checklist } from './status/checklist.ts';
 import { addSubcommands } from './subcommands.ts';
@@ -49,7 +51,7 @@ export async function main(
   surroundings: Surroundings,
   client: ClientProgram,
 ): Promise<number> {
-  const { program: scratch } = commandLine(argv, env, surroundings, client);
+  const { program: scratch } = commandLine(argv, env, { ...surroundings, stdout: { write: () => true } }, client);
   const given = withoutUrlsAhead(scratch, argv, env);
   const { program, exitCode } = commandLine(given.argv, given.env, surroundings, client);
   return (await runProgram(program, given.argv, surroundings)) || exitCode();
@@ -92,40 +94,54 @@ function commandLine(
   return { program, exitCode: () => exitCode };
 }
 
-function describe(config: ClientConfig): [label: string, value: string][] {
-  const { listen, servers, socksUsers, connectReply, mode, udpOverTcp, udpAdvertise, udpPorts } = config;
+type Row = [label: string, value: string];
+
+function describe(config: ClientConfig): Row[] {
+  const { listen, servers, document, socksUsers, connectReply, mode, udpOverTcp, udpAdvertise, udpPorts } = config;
+  const { dns, lan } = config;
   return [
-    ['listen', listen.map(formatTarget).join(', ')],
-    ...servers.map((server): [string, string] => [
-      'server',
-      `${formatTarget(server)} ${server.method.name}${server.name ? ` (${server.name})` : ''}`,
-    ]),
+    ['listen', listed(listen)],
+    ...servers.map(
+      (server): Row => [
+        'server',
+        `${formatTarget(server)} ${server.method.name}${server.name ? ` (${server.name})` : ''}`,
+      ],
+    ),
+    ...(document
+      ? ([['server list', document.kind === 'url' ? formatDocumentUrl(document.url) : document.path]] as Row[])
+      : []),
+    ['upstream', config.upstream === undefined ? 'none' : formatUpstream(config.upstream)],
+    ['preconnected', `${config.preconnect}`],
     ...(carriesUdp(mode)
       ? ([
           ['UDP', udpOverTcp ? 'inside of TCP connections' : 'as datagrams'],
           ['UDP address', udpAdvertise ?? 'the one that a client has connected to'],
           ['UDP ports', udpPorts === undefined ? 'any' : `${udpPorts.from}-${udpPorts.to}`],
-        ] as [string, string][])
+        ] as Row[])
       : []),
     ...describeRoutes(config.route),
-    ...config.forwards.map((to): [string, string] => [
-      'forward',
-      `${formatTarget(to.listen)}/${to.protocol} to ${formatTarget(to.target)}`,
-    ]),
-    ...config.maps.map((to): [string, string] => ['map', formatTarget(to)]),
-    ['local DNS', config.dns?.listen.map(formatTarget).join(', ') ?? 'off'],
-    ['upstream', config.upstream === undefined ? 'none' : formatUpstream(config.upstream)],
-    ...(config.lan
-      ? ([['other machines', `${config.lan.allow.join(', ')}; ${config.lan.maxPerClient} connections each`]] as [
-          string,
-          string,
-        ][])
+    ...config.forwards.map(
+      (to): Row => ['forward', `${formatTarget(to.listen)}/${to.protocol} to ${formatTarget(to.target)}`],
+    ),
+    ...config.maps.map((to): Row => ['map', formatTarget(to)]),
+    ['local DNS', dns === undefined ? 'off' : listed(dns.listen)],
+    ...(dns
+      ? ([
+          ['cluster DNS', dns.servers.length > 0 ? listed(dns.servers) : 'as the server says'],
+          ['DNS zones', ['as the server says', ...dns.zones].join(', ')],
+          ['DNS upstream', dns.upstreams.length > 0 ? listed(dns.upstreams) : "the system's"],
+        ] as Row[])
       : []),
+    ...(lan ? ([['other machines', `${lan.allow.join(', ')}; ${lan.maxPerClient} connections each`]] as Row[]) : []),
     ['SOCKS users', socksUsers.map(user => user.username).join(', ') || 'everybody who reaches the port'],
     ...(carriesTcp(mode)
       ? ([
           ['connect reply', connectReply === 'auto' ? 'once the target is reached, if the server tells' : 'at once'],
-        ] as [string, string][])
+        ] as Row[])
       : []),
   ];
+}
+
+function listed(endpoints: readonly Endpoint[]): string {
+  return endpoints.map(formatTarget).join(', ');
 }

@@ -331,7 +331,10 @@ const settings: readonly {
   },
   {
     name: 'dnsZone',
-    flag: [['A.example.', '.'], ['a.example', '.']],
+    flag: [
+      ['A.example.', '.'],
+      ['a.example', '.'],
+    ],
     env: ['SS_DNS_ZONE', 'b.example, c.example', ['b.example', 'c.example']],
     file: ['dns_zone', 'd.example', ['d.example']],
     beside: { dns: 'on' },
@@ -833,18 +836,27 @@ test.each<[Sources, string]>([
     { flags: { serversUrl: 'https://a.example/', serversFile: 'x' } },
     '--servers-url and --servers-file both say where the list of servers is; leave one out',
   ],
-  [{ file: { servers_url: 'https://a.example/', servers_file: 'x' } }, 'servers_file both say where the list of servers'],
+  [
+    { file: { servers_url: 'https://a.example/', servers_file: 'x' } },
+    'servers_file both say where the list of servers',
+  ],
   [
     { flags: { serversUrl: 'http://hunter2.example/hunter2' } },
     '--servers-url: has to begin with https://: the passwords',
   ],
-  [{ env: { SS_SERVERS_URL: 'ssconf://hunter2' } }, 'SS_SERVERS_URL: has the scheme ssconf; give the same with https://'],
+  [
+    { env: { SS_SERVERS_URL: 'ssconf://hunter2' } },
+    'SS_SERVERS_URL: has the scheme ssconf; give the same with https://',
+  ],
   [{ file: { servers_url: 'hunter2' } }, 'servers_url: is not a URL; give https://…'],
   [{ file: { servers_url: 1 } }, 'servers_url: has to be text in double quotes'],
   [{ file: server, flags: { upstream: 'proxy:3128' } }, '--upstream: has a scheme that is not known; give socks5://'],
   [{ file: server, env: { SS_UPSTREAM: 'http://a:hunter2@proxy' } }, 'SS_UPSTREAM: has no port, and proxies have none'],
   [{ file: { ...server, upstream: 'http://:hunter2@proxy:1' } }, 'upstream: has a password and no user; give user:'],
-  [{ file: server, flags: { preconnect: '33' } }, '--preconnect: is not a number of connections; give one from 0 to 32'],
+  [
+    { file: server, flags: { preconnect: '33' } },
+    '--preconnect: is not a number of connections; give one from 0 to 32',
+  ],
   [{ file: { ...server, preconnect: -1 } }, 'preconnect: is not a number of connections; give one from 0 to 32'],
   [
     { file: server, flags: { lan: true } },
@@ -853,7 +865,10 @@ test.each<[Sources, string]>([
   ],
   [{ file: { ...server, lan: true, lan_open: false } }, 'lan: everybody on the local network could use the tunnel'],
   [{ file: { ...server, lan: 'yes' } }, 'lan: has to be true or false'],
-  [{ file: server, flags: { lanAllow: ['10.0.0.0/8'] } }, '--lan-allow: says whom --lan lets in; add --lan, or leave it'],
+  [
+    { file: server, flags: { lanAllow: ['10.0.0.0/8'] } },
+    '--lan-allow: says whom --lan lets in; add --lan, or leave it',
+  ],
   [{ file: server, flags: { lanOpen: true } }, '--lan-open: says whom --lan lets in; add --lan'],
   [{ file: { ...server, max_connections_per_client: 5 } }, 'max_connections_per_client: says whom --lan lets in; add'],
   [{ file: { ...server, lan_allow: '10.0.0.0/8', lan: false } }, 'lan_allow: says whom --lan lets in; add --lan'],
@@ -865,7 +880,10 @@ test.each<[Sources, string]>([
   [{ file: server, flags: { maxConnectionsPerClient: '0' } }, '--max-connections-per-client: "0" is not a count; give'],
   [{ file: server, flags: { route: 'some' } }, '--route: "some" is not one of auto, all, rules'],
   [{ file: { ...server, route: 'some' } }, 'route: "some" is not one of auto, all, rules'],
-  [{ file: server, env: { SS_TUNNEL: 'a, http://b' } }, 'SS_TUNNEL: "http://b" is no target of a route; write a network'],
+  [
+    { file: server, env: { SS_TUNNEL: 'a, http://b' } },
+    'SS_TUNNEL: "http://b" is no target of a route; write a network',
+  ],
   [{ file: server, flags: { direct: ['10.0.0.1/8'] } }, '--direct: 10.0.0.1/8 has bits behind its prefix'],
   [{ file: server, flags: { reject: ['a:b'] } }, '--reject: "a:b" is no target of a route'],
   [{ file: { ...server, tunnel: ['a'] } }, 'tunnel: unknown field; '],
@@ -889,7 +907,10 @@ test.each<[Sources, string]>([
     '-L (--forward): [::1]:7/tcp is to be two things; give each its own port',
   ],
   [{ file: server, flags: { map: ['redis'] } }, '--map: is not host:port, such as redis-0.redis.default'],
-  [{ file: server, flags: { map: ['10.0.0.1:1'] } }, '--map: 10.0.0.1 is an address, and the local DNS can give another'],
+  [
+    { file: server, flags: { map: ['10.0.0.1:1'] } },
+    '--map: 10.0.0.1 is an address, and the local DNS can give another',
+  ],
   [{ file: { ...server, maps: ['a:1', 'A.:1'] } }, 'maps: a:1 is there twice; leave one out'],
   [{ file: server, flags: { dns: 'ss://hunter2' } }, '--dns: is a URL; put the URL ahead of --dns, or write --dns='],
   [{ file: server, env: { SS_DNS: 'localhost' } }, 'SS_DNS: "localhost" is no IP address; give one of this machine'],
@@ -897,7 +918,10 @@ test.each<[Sources, string]>([
   [{ file: server, flags: { dnsServer: ['10.96.0.10:0'] } }, '--dns-server: no server has port 0; give its port'],
   [{ file: server, env: { SS_DNS_ZONE: '*.a' } }, 'SS_DNS_ZONE: "*.a" is no domain; give one such as cluster.local'],
   [{ file: { ...server, dns_upstream: ['dns.example'] } }, 'dns_upstream: "dns.example" is no IP address; give one'],
-  [{ file: { ...server, online_config: { hunter2: 1 } } }, 'online_config: it has another name here; use "servers_url"'],
+  [
+    { file: { ...server, online_config: { hunter2: 1 } } },
+    'online_config: it has another name here; use "servers_url"',
+  ],
   [{ file: { ...server, outbound_proxy: 'hunter2' } }, 'outbound_proxy: it has another name here; use "upstream"'],
   [
     { file: { ...server, local_address: '127.0.0.1:1080' } },

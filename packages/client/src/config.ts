@@ -1,5 +1,6 @@
 import { backendFor } from '@podsocks/shared/crypto/backends';
 import type { Endpoint } from '@podsocks/shared/net/listener';
+import { PLUGIN_FOREIGN_FIELDS, pluginEnvironment } from '@podsocks/shared/plugin/fields';
 import type { Preamble } from '@podsocks/shared/runtime/lifecycle';
 import {
   type CommonConfig,
@@ -20,6 +21,7 @@ import { DNS_SETTINGS, type DnsConfig, dnsFields, dnsOf } from './dns/fields.ts'
 import { checkForwards, FORWARD_SETTINGS, type Forward, forwardFields } from './forward/fields.ts';
 import type { LanSettings } from './listen/client-gate.ts';
 import { LISTEN_SETTINGS, listenFields, listenOf, localEndpointOf } from './listen/fields.ts';
+import { checkPlugins } from './plugin/server-plugin.ts';
 import { ROUTE_SETTINGS, routeFields, routeOf } from './routing/fields.ts';
 import type { RouteSettings } from './routing/router.ts';
 import { type PoolSettings, poolOf } from './servers/fields.ts';
@@ -36,6 +38,8 @@ export interface ClientConfig extends CommonConfig, PoolSettings {
   readonly lan?: LanSettings;
   /** At least one, unless there is a `document`. */
   readonly servers: readonly Server[];
+  /** What plugins get of servers that a `document` names. */
+  readonly pluginEnvironment?: Readonly<Record<string, string>>;
   /** Who may use the SOCKS port; empty: everybody who reaches it. */
   readonly socksUsers: readonly SocksUser[];
   /** When SOCKS clients get the reply to CONNECT. */
@@ -106,6 +110,7 @@ const FOREIGN: ForeignFields = {
     ),
   },
   refused: {
+    ...PLUGIN_FOREIGN_FIELDS,
     socks5_auth_config_path: 'it is not read; use "socks_users"',
     online_config: 'it has another name here; use "servers_url"',
     outbound_proxy: 'it has another name here; use "upstream"',
@@ -139,7 +144,7 @@ export function loadClient(
   const file: File = path === undefined ? {} : readConfigFile(path, FILE_FIELDS, FOREIGN, warn);
   const given = { ...file, ...environment, ...flags };
 
-  const servers = serversOf(flags, environment, file);
+  const servers = serversOf(flags, environment, file, env);
   const { mode, udpOverTcp } = udpOf([flags, environment, file], servers[0]?.mode);
   const common = commonConfig({ ...given, ...(mode && { mode }) }, DEFAULTS, { warn, nodeVersion });
   if (!carriesUdp(common.mode)) {
@@ -151,11 +156,14 @@ export function loadClient(
   const { listen, lan } = listenOf(given, socksUsers.length > 0, warn);
   checkForwards(given.forward ?? file.forwards, given.map ?? file.maps, listen);
   const dns = dnsOf(given, warn);
+  const pool = poolOf([flags, environment, file]);
+  checkPlugins({ servers, mode: common.mode, udpOverTcp, upstream: given.upstream }, warn);
   const config: ClientConfig = {
     listen,
     ...(lan && { lan }),
     servers,
-    ...poolOf([flags, environment, file]),
+    ...pool,
+    ...(pool.document && { pluginEnvironment: pluginEnvironment(env) }),
     socksUsers,
     connectReply: given.connectReply?.value ?? 'auto',
     udpOverTcp,

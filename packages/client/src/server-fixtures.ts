@@ -45,6 +45,8 @@ export interface FakeServer {
   dialServer(timeout?: number): ReturnType<typeof dial>;
   /** Connections that are open. */
   open(): number;
+  /** Ends all of them. */
+  hangUp(): void;
 }
 
 /** @param serve is given each request, which has to come in one piece. */
@@ -87,6 +89,9 @@ export async function startFakeServer(serve: (asked: Asked) => void): Promise<Fa
     streams: clientStreams(streamServices(METHOD, 'auto')),
     dialServer: (timeout = 5_000) => dial({ host: '127.0.0.1', port, timeout, ipv6First: false, noDelay: true }),
     open: () => sockets.size,
+    hangUp() {
+      for (const socket of sockets) socket.end();
+    },
   };
 }
 

@@ -1,5 +1,7 @@
 import { type ClientKeys, clientKeys } from '@podsocks/shared/crypto/key-derivation';
 import { DEFAULT_METHOD, type Method, methodNamed } from '@podsocks/shared/crypto/methods';
+import { PLUGIN_SETTINGS, type PluginConfig, pluginFields } from '@podsocks/shared/plugin/fields';
+import { parsePluginParameter } from '@podsocks/shared/plugin/plugin-options';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import type { commonSettings } from '@podsocks/shared/settings/common-config';
 import type { FileLayer } from '@podsocks/shared/settings/config-file';
@@ -17,6 +19,7 @@ import {
 } from '@podsocks/shared/settings/settings';
 import { asText, parseHost, parsePort } from '@podsocks/shared/settings/values';
 import { parseSsUrl, type SsUrl } from '@podsocks/shared/wire/ss-url';
+import { type GivenPlugin, type OwnPlugin, serverPlugin } from './plugin/server-plugin.ts';
 import { POOL_SETTINGS, poolFields } from './servers/fields.ts';
 
 /** A server that ss-local connects to. */
@@ -28,6 +31,8 @@ export interface Server {
   readonly name?: string;
   /** What it carries, where its entry says so. */
   readonly mode?: Sourced<Mode>;
+  /** What TCP to it goes through. */
+  readonly plugin?: PluginConfig;
 }
 
 const DEFAULT_PORT = 8388;
@@ -39,8 +44,8 @@ export const serverSettings = {
     env: 'SS_URL',
     describe: 'the server, or several; stands for -s, -p, -m and -k',
     repeatable: true,
-    // There may be commas within.
-    read: texts => (texts.length === 0 ? [] : splitUrls(texts.join(',')).map(parseSsUrl)),
+    split: splitUrls,
+    read: texts => texts.flatMap(splitUrls).map(parseSsUrl),
   } satisfies Setting<readonly SsUrl[]>,
   server: several({ flags: '-s, --server <host>', env: 'SS_SERVER' }, 'server, may be repeated', parseHost),
   serverPort: single(
@@ -49,10 +54,12 @@ export const serverSettings = {
     parsePort,
   ),
   ...POOL_SETTINGS,
+  ...PLUGIN_SETTINGS,
 } satisfies Settings;
 
+/** There may be commas within. */
 function splitUrls(text: string): string[] {
-  return text.split(/,\s*(?=ss:\/\/)/i);
+  return text.split(/,\s*(?=ss:\/\/)/i).map(url => url.trim());
 }
 
 /** SIP008 says server, server_port and remarks; the other names are those of shadowsocks-rust. */
@@ -68,6 +75,8 @@ export const ENTRY_FIELDS = {
   tag: text(asText).optional(),
   mode: commonFields.mode.optional(),
   disabled: yesOrNo.optional(),
+  plugin: pluginFields.plugin.optional(),
+  plugin_opts: pluginFields.plugin_opts.optional(),
 } satisfies Fields;
 
 export const serverListFields = { servers: records(ENTRY_FIELDS) } satisfies Fields;
@@ -77,6 +86,7 @@ export const serverFields = {
   server_port: number(parsePort),
   ...serverListFields,
   ...poolFields,
+  ...pluginFields,
 } satisfies Fields;
 
 type Given = Layer<typeof serverSettings & Pick<typeof commonSettings, 'method' | 'password'>>;
@@ -92,9 +102,6 @@ export function withUrl<L extends Given>(layer: L): L {
   if (rival) {
     throw new PodsocksError('ERR_USAGE', `${from} and ${rival.from} both say how to reach the server; leave one out`);
   }
-  if (urls.some(({ plugin }) => plugin)) {
-    throw wrong(`${from}: the server wants a plugin, and plugins are not available yet; ask for a URL without`);
-  }
   const [first] = urls;
   return {
     ...layer,
@@ -109,11 +116,12 @@ export function withUrl<L extends Given>(layer: L): L {
 /**
  * A server named by flag or environment replaces the list of the file; what else they say holds for the whole list.
  *
+ * @param env of this process, for plugins.
  * @returns none only where a list of servers is to be had elsewhere.
  */
-export function serversOf(flags: Given, environment: Given, file: File): readonly Server[] {
+export function serversOf(flags: Given, environment: Given, file: File, env: Environment = {}): readonly Server[] {
   const given = { ...environment, ...flags };
-  if (file.servers && !given.server) return listedServers(file.servers, given, file);
+  if (file.servers && !given.server) return listedServers(file.servers, { given, file, env });
   const { server, url, method, password, serversUrl, serversFile } = { ...file, ...given };
   if (!server) {
     if (serversUrl || serversFile) return [];
@@ -130,21 +138,41 @@ export function serversOf(flags: Given, environment: Given, file: File): readonl
       method: own ? (above.method ?? { value: methodNamed(own.method), from: server.from }) : method,
       password: own ? (above.password ?? { value: own.password, from: server.from }) : password,
       name: urls[i]?.tag,
+      plugin: serverPlugin({ above: given, own: pluginOfUrl(urls[i], server.from), below: file }, env),
       from: server.from,
     });
   });
 }
 
+function pluginOfUrl(url: SsUrl | undefined, from: string): OwnPlugin {
+  if (url?.plugin === undefined) return { isForeign: true };
+  const { command, options } = parsePluginParameter(url.plugin);
+  const plugin = { value: command, from };
+  return { isForeign: true, plugin, ...(options !== undefined && { pluginOpts: { value: options, from } }) };
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What there is beside a list of servers. */
+export interface BesideList {
+  /** What holds for all of them, above what their entries say. */
+  readonly given?: Given;
+  /** What holds for all of them, below that. */
+  readonly file?: File;
+  /** Of this process, for plugins. */
+  readonly env: Environment;
+  /** Whether others have written the list. */
+  readonly isForeign?: boolean;
+}
+
 /**
  * The servers of a list; at least one.
  *
- * @param given what holds for all of them, above what their entries say, and `file`, below.
  * @throws PodsocksError ERR_CONFIG.
  */
 export function listedServers(
   listed: NonNullable<File['servers']>,
-  given: Given = {},
-  file: File = {},
+  { given = {}, file = {}, env, isForeign = false }: BesideList,
 ): readonly Server[] {
   if (file.server) throw wrong(`${file.server.from}: is given beside "servers"; put it into the list`);
   const servers = listed.value.flatMap((entry, i) => {
@@ -160,11 +188,22 @@ export function listedServers(
       password: given.password ?? own ?? file.password,
       name: entry.remarks ?? entry.name ?? entry.tag,
       mode: entry.mode && { value: entry.mode, from: `${from}.mode` },
+      plugin: serverPlugin({ above: given, own: { ...pluginOfEntry(entry, from), isForeign }, below: file }, env),
       from,
     });
   });
   if (servers.length === 0) throw wrong(`${listed.from}: has no server that is not disabled; add one`);
   return servers;
+}
+
+function pluginOfEntry(
+  { plugin, plugin_opts: options }: { readonly plugin?: string | undefined; readonly plugin_opts?: string | undefined },
+  from: string,
+): GivenPlugin {
+  return {
+    ...(plugin !== undefined && { plugin: { value: plugin, from: `${from}.plugin` } }),
+    ...(options !== undefined && { pluginOpts: { value: options, from: `${from}.plugin_opts` } }),
+  };
 }
 
 interface ServerParts {
@@ -174,10 +213,12 @@ interface ServerParts {
   readonly password: Sourced<string> | undefined;
   readonly name: string | undefined;
   readonly mode?: Sourced<Mode> | undefined;
+  readonly plugin: PluginConfig | undefined;
   readonly from: string;
 }
 
-function serverOf({ host, port = DEFAULT_PORT, method: given, password, name, mode, from }: ServerParts): Server {
+function serverOf(parts: ServerParts): Server {
+  const { host, port = DEFAULT_PORT, method: given, password, name, mode, plugin, from } = parts;
   if (port === 0) throw wrong(`${from}: no server has port 0; give its port`);
   if (!password) {
     throw wrong(
@@ -186,7 +227,7 @@ function serverOf({ host, port = DEFAULT_PORT, method: given, password, name, mo
   }
   const method = given?.value ?? methodNamed(DEFAULT_METHOD);
   const keys = located(password.from, () => clientKeys(method, password.value));
-  return { host, port, method, keys, ...(name && { name }), ...(mode && { mode }) };
+  return { host, port, method, keys, ...(name && { name }), ...(mode && { mode }), ...(plugin && { plugin }) };
 }
 
 function wrong(message: string): PodsocksError {

@@ -14,6 +14,8 @@ export interface TunnelStreamOptions {
   readonly wantsStatus: boolean;
   /** Milliseconds that the server has for that. */
   readonly timeout: number;
+  /** Gives up what is not open yet. */
+  readonly signal?: AbortSignal;
 }
 
 const NOTHING = new Uint8Array(0);
@@ -27,12 +29,15 @@ const NOTHING = new Uint8Array(0);
 export async function openTunnelStream(
   { link, connection }: { readonly link: Pick<ServerLink, 'streams' | 'keys'>; readonly connection: Connection },
   target: Target,
-  { wantsStatus, timeout }: TunnelStreamOptions,
+  { wantsStatus, timeout, signal }: TunnelStreamOptions,
 ): Promise<Duplex> {
   const sealer = link.streams.sealRequest(link.keys, target, { wantsStatus });
   const opener = link.streams.openResponse(link.keys, sealer.salt);
   let answer: Uint8Array = NOTHING;
+  const giveUp = () => connection.reset();
+  signal?.addEventListener('abort', giveUp, { once: true });
   try {
+    if (signal?.aborted) throw gone(target);
     if (wantsStatus) {
       const request = { client: undefined, tunnel: connection, sealer, opener, rest: NOTHING, timeout };
       const outcome = await requestStatus(request);
@@ -49,11 +54,14 @@ export async function openTunnelStream(
     sealer.close();
     opener.close();
     connection.reset();
-    throw error;
+    throw signal?.aborted ? gone(target) : error;
+  } finally {
+    signal?.removeEventListener('abort', giveUp);
   }
   const first = answer.length > 0 ? pooled(answer) : undefined;
   const stream = new StreamDuplex({ connection, opener, sealer, first });
-  stream.once('close', () => connection.close());
+  // A stream that has failed is not the whole, and must not end as if it were.
+  stream.once('close', () => (stream.errored ? connection.reset() : connection.close()));
   return stream;
 }
 

@@ -3,7 +3,13 @@ import { expect, test } from 'vitest';
 import { withoutUrlsAhead } from './url-ahead.ts';
 
 const scratch = () => {
-  const program = new Command('x').option('-l, --port <port>').option('-v').argument('[url...]').exitOverride();
+  const program = new Command('x')
+    .version('1')
+    .option('-l, --port <port>')
+    .option('-v')
+    .argument('[url...]')
+    .exitOverride();
+  program.configureOutput({ writeOut: () => {}, outputError: () => {} });
   program.command('doctor').argument('[target]').option('--json');
   program.command('run').allowExcessArguments();
   return program;
@@ -17,6 +23,8 @@ test.each([
   [['ss://a', 'hunter2'], ['ss://a', 'hunter2'], undefined],
   [['doctor', 'ss://a'], ['doctor', 'ss://a'], undefined],
   [['-l', 'doctor', 'ss://a'], ['-l', 'doctor', 'ss://a'], undefined],
+  [['ss://a', 'doctor', '-l'], ['ss://a', 'doctor', '-l'], undefined],
+  [['ss://a', 'doctor', '--version'], ['ss://a', 'doctor', '--version'], undefined],
   [[], [], undefined],
 ])('%j', (argv, left, url) => {
   const given = withoutUrlsAhead(scratch(), argv, { OTHER: '1' });

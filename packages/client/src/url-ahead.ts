@@ -13,7 +13,7 @@ export function withoutUrlsAhead(
 ): { readonly argv: readonly string[]; readonly env: Readonly<Record<string, string | undefined>> } {
   const end = argv.indexOf('--');
   const own = end < 0 ? argv : argv.slice(0, end);
-  const { operands } = scratch.parseOptions([...own]);
+  const operands = operandsOf(scratch, own);
   const at = operands.findIndex(operand => !/^ss:\/\//i.test(operand));
   const isCommand = scratch.commands.some(command => command.name() === operands[at]);
   if (at < 1 || !isCommand) return { argv, env };
@@ -21,4 +21,13 @@ export function withoutUrlsAhead(
   const left = [...argv];
   for (const url of urls) left.splice(left.indexOf(url), 1);
   return { argv: left, env: { ...env, SS_URL: urls.join(',') } };
+}
+
+/** None where something is wrong with the options, or one of them asks for no more than the version: what parses them next says so. */
+function operandsOf(scratch: Command, argv: readonly string[]): readonly string[] {
+  try {
+    return scratch.parseOptions([...argv]).operands;
+  } catch {
+    return [];
+  }
 }

@@ -6,15 +6,15 @@ import { formatTarget, type Target, targetOf } from '@podsocks/shared/wire/addre
 import type { Command } from 'commander';
 import { type LoadedClient, loadClient } from '../config.ts';
 import { examine } from './examine.ts';
-import type { ExaminedServer } from './examined-server.ts';
 import { type Examination, exitCodeOf, type Finding, STAGES } from './finding.ts';
+import type { OpenedServers } from './open-servers.ts';
 
 const DOCTOR_SETTINGS = {
   json: toggle('--json', 'print it as JSON'),
 } satisfies Settings;
 
 export interface DoctorDependencies {
-  readonly openServers: (loaded: LoadedClient) => Promise<readonly ExaminedServer[]>;
+  readonly openServers: (loaded: LoadedClient) => Promise<OpenedServers>;
   readonly setExitCode: (code: number) => void;
 }
 
@@ -41,9 +41,9 @@ export function addDoctorCommand(
     const target = given === undefined ? undefined : parseTarget(given);
     const loaded = loadClient(program.opts(), env);
     if (!isJson) printWarnings('ss-local', loaded, surroundings);
-    const servers = await openServers(loaded);
+    const opened = await openServers(loaded);
     const examinations: Examination[] = [];
-    for (const link of servers) {
+    for (const link of opened.servers) {
       const { name } = link.server;
       const server = name === undefined ? formatTarget(link.server) : `${formatTarget(link.server)} (${name})`;
       const findings: Finding[] = [];
@@ -56,6 +56,7 @@ export function addDoctorCommand(
       await examine({ link, target, report });
       examinations.push({ server, findings });
     }
+    await opened.close();
     const code = exitCodeOf(examinations);
     if (isJson) stdout.write(`${JSON.stringify({ exitCode: code, servers: examinations }, null, 2)}\n`);
     else stdout.write(code === 0 ? 'All is well.\n' : '');

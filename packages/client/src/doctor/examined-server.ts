@@ -3,7 +3,7 @@ import { clientStreams } from '@podsocks/shared/crypto/streams';
 import type { Connection } from '@podsocks/shared/net/connection';
 import { streamServices } from '@podsocks/shared/net/stream-services';
 import type { ClientConfig } from '../config.ts';
-import type { DialServer } from '../servers/dial-server.ts';
+import type { ReachServer } from '../servers/dial-server.ts';
 import type { Server } from '../servers.ts';
 
 /** A server that is looked at by itself, with nobody choosing among it and others. */
@@ -22,7 +22,7 @@ export interface ExaminedServer {
 export function examinedServer(
   server: Server,
   { cryptoBackend }: Pick<ClientConfig, 'cryptoBackend'>,
-  dialServer: DialServer,
+  dialServer: ReachServer,
   through?: string,
 ): ExaminedServer {
   const services = streamServices(server.method, cryptoBackend);

@@ -1,24 +1,33 @@
 import { createLogger } from '@podsocks/shared/runtime/log';
 import type { LoadedClient } from '../config.ts';
-import { serverDialler } from '../servers/dial-server.ts';
+import { ServerPlugins } from '../plugin/server-plugins.ts';
 import { ServerDocument } from '../servers/server-document.ts';
 import { formatUpstream } from '../servers/upstream/upstream.ts';
+import type { Server } from '../servers.ts';
 import { type ExaminedServer, examinedServer } from './examined-server.ts';
 
-/**
- * The servers of a configuration, each reached as ss-local would.
- *
- * @throws PodsocksError where a list of servers cannot be had.
- */
-export async function openServers({ config }: Pick<LoadedClient, 'config'>): Promise<readonly ExaminedServer[]> {
-  const through = config.upstream && `the proxy ${formatUpstream(config.upstream)}`;
-  const dialServer = serverDialler(config);
+/** The servers of a configuration, each reached as ss-local would. */
+export interface OpenedServers {
+  readonly servers: readonly ExaminedServer[];
+  /** Ends what they are reached through. */
+  close(): Promise<void>;
+}
+
+/** @throws PodsocksError where a list of servers cannot be had. */
+export async function openServers({ config }: Pick<LoadedClient, 'config'>): Promise<OpenedServers> {
+  const log = createLogger({ level: 'silent', format: 'json', name: 'ss-local' });
+  const plugins = new ServerPlugins(config, log);
   const servers = [...config.servers];
   if (config.document !== undefined) {
-    const log = createLogger({ level: 'silent', format: 'json', name: 'ss-local' });
-    const document = new ServerDocument({ source: config.document, upstream: config.upstream, log });
+    const { document: source, upstream, pluginEnvironment: env = {} } = config;
+    const document = new ServerDocument({ source, upstream, env, log });
     servers.push(...(await document.load()));
     document.close();
   }
-  return servers.map(server => examinedServer(server, config, dialServer, through));
+  const proxy = config.upstream && `the proxy ${formatUpstream(config.upstream)}`;
+  const through = ({ plugin }: Server) => (plugin === undefined ? proxy : `the plugin ${plugin.command}`);
+  return {
+    servers: servers.map(server => examinedServer(server, config, plugins.dialServer, through(server))),
+    close: () => plugins.close(),
+  };
 }

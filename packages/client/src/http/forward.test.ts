@@ -544,6 +544,36 @@ describe('a stream', () => {
     expect(error).toBeUndefined();
   });
 
+  it('that is refused is not in the way of the next, though the body was there already', async () => {
+    let refuse = () => {};
+    const under = await startFrontend({
+      openStream: () =>
+        new Promise((_resolve, reject) => {
+          refuse = () => reject(new PodsocksError('ERR_DIAL', 'refused'));
+        }),
+    });
+    const part = 'x'.repeat(20_000);
+    const text = `POST http://a/ HTTP/1.1\r\nHost: a\r\nContent-Length: ${2 * part.length}\r\n\r\n${part}`;
+    const client = await under.client(text);
+    await expect.poll(() => under.accepted[0]?.socket.bytesRead).toBe(text.length);
+    client.socket.write(part);
+    await expect.poll(() => under.accepted[0]!.socket.bytesRead).toBe(text.length + part.length);
+    refuse();
+    await client.got(/^HTTP\/1\.1 502 [\s\S]*refused\n$/);
+    client.socket.write(get('/none').replace('of.the.client', '127.0.0.1'));
+    await client.got(/HTTP\/1\.1 404 /);
+  });
+
+  it('is not opened for a client that has gone meanwhile', async () => {
+    const under = await startFrontend();
+    const origin = await startOrigin((_request, response) => void response.write('part'));
+    const client = await under.client(get(`${origin.url}/1`) + get(`${origin.url}/2`));
+    await client.got(/part/);
+    client.socket.resetAndDestroy();
+    await Promise.all([...origin.sockets].map(closed));
+    expect(under.opened).toHaveLength(1);
+  });
+
   it('ends with its client, and so does one that is not open yet', async () => {
     const under = await startFrontend();
     const origin = await startOrigin((_request, response) => void response.write('part'));
@@ -567,7 +597,7 @@ describe('a stream', () => {
   });
 
   it('that comes when the client has gone is closed', async () => {
-    let open = (_stream: Duplex) => {};
+    let open: ((stream: Duplex) => void) | undefined;
     const under = await startFrontend({
       openStream: () =>
         new Promise(resolve => {
@@ -575,11 +605,11 @@ describe('a stream', () => {
         }),
     });
     const client = await under.client(get('http://a/'));
-    await expect.poll(() => under.accepted.length).toBe(1);
+    await expect.poll(() => open).toBeDefined();
     client.socket.resetAndDestroy();
     await expect.poll(() => under.accepted[0]!.socket.destroyed).toBe(true);
     const late = new PassThrough();
-    open(late);
+    open!(late);
     await expect.poll(() => late.destroyed).toBe(true);
   });
 

@@ -93,6 +93,17 @@ describe('CONNECT', () => {
     expect(under.connects).toEqual([]);
   });
 
+  it('that is refused leaves its reply readable, whatever is sent behind it', async () => {
+    const under = await startFrontend();
+    const early = Buffer.alloc(1024 * 1024, 'x');
+    const client = await under.client(Buffer.concat([Buffer.from('CONNECT a:0 HTTP/1.1\r\n\r\n'), early]));
+    client.socket.end();
+    expect(await client.over).toBeUndefined();
+    expect(client.text()).toMatch(/^HTTP\/1\.1 400 /);
+    await expect.poll(() => under.accepted[0]!.socket.destroyed).toBe(true);
+    expect(under.accepted[0]!.socket.bytesRead).toBeGreaterThan(early.length);
+  });
+
   it.each([
     ['generalFailure', 502, 'proxy_internal_error'],
     ['notAllowed', 403, 'http_request_denied'],
@@ -128,11 +139,21 @@ describe('CONNECT', () => {
 
   it('behind another request comes after its answer', async () => {
     const under = await startFrontend();
-    const origin = await startOrigin((_request, response) => response.end('first'));
-    const client = await under.client(`GET ${origin.url}/ HTTP/1.1\r\nHost: x\r\n\r\n${CONNECT}rest`);
+    let finish = () => {};
+    const origin = await startOrigin((_request, response) => {
+      response.flushHeaders();
+      finish = () => response.end('first');
+    });
+    const head = `GET ${origin.url}/ HTTP/1.1\r\nHost: x\r\n\r\n`;
+    const client = await under.client(`${head}${CONNECT}the `);
+    await client.got(/^HTTP\/1\.1 200 OK\r\n/);
+    client.socket.write('rest');
+    await expect.poll(() => under.accepted[0]!.socket.bytesRead).toBe(`${head}${CONNECT}the rest`.length);
+    expect(under.connects).toEqual([]);
+    finish();
     const { request, connection } = await connected(under);
-    expect(client.text()).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*first$/);
-    expect(String(request.rest)).toBe('rest');
+    expect(client.text()).toMatch(/5\r\nfirst\r\n0\r\n\r\n$/);
+    expect(String(request.rest)).toBe('the rest');
     await expect.poll(() => origin.sockets.size).toBe(1);
     connection.close();
     await client.over;
@@ -298,6 +319,17 @@ describe('what is not HTTP', () => {
     expect((await under.client('GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(64))).text()).toBe('');
   });
 
+  it('behind a request whose answer is under way breaks that off', async () => {
+    const under = await startFrontend();
+    const origin = await startOrigin((_request, response) => void response.write('part'));
+    const client = await under.client(`GET ${origin.url}/ HTTP/1.1\r\nHost: x\r\n\r\n`);
+    await client.got(/part/);
+    client.socket.write('GARBAGE\r\n\r\n');
+    expect(await client.over).toBe('ECONNRESET');
+    expect(client.text()).not.toContain(' 400 ');
+    await Promise.all([...origin.sockets].map(closed));
+  });
+
   it('goes on after each of many garbled connections, of which none stays', async () => {
     const under = await startFrontend();
     const origin = await startOrigin((_asked, response) => response.end('fine'));
@@ -358,9 +390,10 @@ describe('time', () => {
     const client = await under.client('GARBAGE\r\n\r\n');
     await client.over; // which leaves its own side open
     const [connection] = under.accepted;
-    client.socket.write('and more');
     vi.advanceTimersByTime(9_000);
     expect(connection!.socket.destroyed).toBe(false);
+    client.socket.write('and more');
+    await expect.poll(() => connection!.socket.bytesRead).toBe('GARBAGE\r\n\r\nand more'.length);
     vi.advanceTimersByTime(2_000);
     vi.useRealTimers();
     await expect.poll(() => connection!.socket.destroyed).toBe(true);

@@ -14,6 +14,7 @@ const OPTIONS: AgentOptions = { keepAlive: true, maxFreeSockets: 1 };
  */
 export class OriginAgent extends Agent {
   readonly #open: (target: Target) => Promise<Duplex>;
+  #isClosed = false;
 
   constructor(open: (target: Target) => Promise<Duplex>) {
     super(OPTIONS);
@@ -28,6 +29,7 @@ export class OriginAgent extends Agent {
       stream => {
         // Its end is met by whoever uses it; between two requests that is nobody.
         stream.on('error', ignore);
+        if (this.#isClosed) stream.destroy(); // not all versions of Node do
         // Node's client writes heads without saying how, and one character of them is one byte.
         stream.setDefaultEncoding('latin1');
         opened(null, Object.assign(stream, { ref: ignore }));
@@ -52,6 +54,7 @@ export class OriginAgent extends Agent {
 
   /** What is under way breaks off, and must not look as if it had ended. */
   override destroy(): void {
+    this.#isClosed = true;
     const inUse: readonly Duplex[] = Object.values(this.sockets).flatMap(streams => streams ?? []);
     for (const stream of inUse) stream.destroy(new PodsocksError('ERR_CLOSED', 'the client has gone'));
     super.destroy();

@@ -58,7 +58,10 @@ export class ClusterRoutes {
 
   /** Whether anything is known by which to tell the cluster from the rest. */
   static tells(cluster: KnownCluster): boolean {
-    return readName(cluster.domain ?? '') !== undefined || cluster.allowed.some(cidr => network(cidr).some(isNarrow));
+    return (
+      readName(cluster.domain ?? '') !== undefined ||
+      cluster.allowed.flatMap(network).some(each => isNarrow(each) && !isLocal(each.base))
+    );
   }
 
   /** The Service that a name without dots means in the first of the user's namespaces. */

@@ -67,6 +67,7 @@ describe('the choice', () => {
     ['but the first of those that are about as fast', 'a50 b31 c30 +60 a-', ['b unhealthy'], 3],
     ['moves to a faster one after three probes in a row', 'a50 b50 +60 b20 b20', []],
     ['counts those', 'a60 b60 +60 b1 b1 b1 b1 b1 b1', ['b faster']],
+    ['not those of others', 'a60 b60 c60 +60 b1 b1 b1 c60 c60 c60 c60', [], 3],
     ['not to one that is faster now and then', 'a60 b60 +60 b1 b1 b200 b1 b1 b300 b1 b1', []],
     ['not for 20 ms', 'a21 b21 +60 b1 b1 b1 b1 b1 b1 b1 b1', []],
     ['not for less than 30 %', 'a1000 b1000 +60 b750 b750 b750 b750 b750 b750', []],

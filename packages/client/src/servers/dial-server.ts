@@ -3,6 +3,7 @@ import { dial } from '@podsocks/shared/net/dial';
 import type { Endpoint } from '@podsocks/shared/net/listener';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { formatTarget } from '@podsocks/shared/wire/address';
+import type { Server } from '../servers.ts';
 import { connectThrough } from './upstream/connect-through.ts';
 import type { Upstream } from './upstream/upstream.ts';
 
@@ -24,6 +25,9 @@ export interface DialServerOptions {
 
 /** Connects to a server. @throws PodsocksError ERR_DIAL, ERR_TIMEOUT, or ERR_CLOSED where it was given up. */
 export type DialServer = (server: Endpoint, options: DialServerOptions) => Promise<Connection>;
+
+/** The same for a server of which more may have to be known: what it is reached through. */
+export type ReachServer = (server: Server, options: DialServerOptions) => Promise<Connection>;
 
 /** The way to the servers: directly, or by a proxy. The connection does not read yet. */
 export function serverDialler({ upstream, ipv6First, noDelay }: DialConfig): DialServer {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { serverSettings, serversOf, withUrl } from '../servers.ts';
 import { POOL_SETTINGS, poolOf } from './fields.ts';
 
-const flags = (parsed: Record<string, unknown>) => poolOf(flagLayer(POOL_SETTINGS, parsed));
+const flags = (parsed: Record<string, unknown>) => poolOf([flagLayer(POOL_SETTINGS, parsed)]);
 
 describe('how servers are found and reached', () => {
   it('is said by flags and environment', () => {
@@ -13,11 +13,17 @@ describe('how servers are found and reached', () => {
       preconnect: 4,
     });
     const env = { SS_SERVERS_URL: 'https://example.com/x', SS_UPSTREAM: 'http://10.0.0.1:3128', SS_PRECONNECT: '32' };
-    expect(poolOf(envLayer(POOL_SETTINGS, env))).toEqual({
+    expect(poolOf([envLayer(POOL_SETTINGS, env)])).toEqual({
       document: { kind: 'url', url: new URL('https://example.com/x') },
       upstream: { kind: 'http', host: '10.0.0.1', port: 3128 },
       preconnect: 32,
     });
+  });
+
+  it('is what the flags say, above the environment', () => {
+    const above = flagLayer(POOL_SETTINGS, { serversFile: 'x.json', preconnect: '0' });
+    const below = envLayer(POOL_SETTINGS, { SS_SERVERS_URL: 'https://example.com/x', SS_PRECONNECT: '3' });
+    expect(poolOf([above, below])).toEqual({ document: { kind: 'file', path: 'x.json' }, preconnect: 0 });
   });
 
   it.each<[Record<string, unknown>, string]>([

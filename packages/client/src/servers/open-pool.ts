@@ -1,9 +1,14 @@
+import type { Server } from '../servers.ts';
 import type { DocumentSource } from './server-document.ts';
 import { ServerDocument } from './server-document.ts';
 import { type PoolConfig, ServerPool, type ServerPoolOptions } from './server-pool.ts';
 
 export interface OpenPoolOptions extends Omit<ServerPoolOptions, 'mayChange' | 'closed' | 'config'> {
   readonly config: PoolConfig & { readonly document?: DocumentSource };
+  /** Of this process, for plugins of servers that the list names. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Is told of all servers when the list has changed. */
+  readonly changed?: (servers: readonly Server[]) => void;
 }
 
 /**
@@ -13,9 +18,9 @@ export interface OpenPoolOptions extends Omit<ServerPoolOptions, 'mayChange' | '
  * @throws PodsocksError where the list cannot be had and there are no other servers, or where no backend can do a method.
  */
 export async function openPool(options: OpenPoolOptions): Promise<ServerPool> {
-  const { servers, config, log } = options;
+  const { servers, config, env = {}, log } = options;
   if (config.document === undefined) return new ServerPool(options);
-  const document = new ServerDocument({ source: config.document, upstream: config.upstream, log });
+  const document = new ServerDocument({ source: config.document, upstream: config.upstream, env, log });
   try {
     const listed = await document.load().catch((error: Error) => {
       if (servers.length === 0) throw error;
@@ -24,7 +29,11 @@ export async function openPool(options: OpenPoolOptions): Promise<ServerPool> {
     });
     const all = [...servers, ...listed];
     const pool = new ServerPool({ ...options, servers: all, mayChange: true, closed: () => document.close() });
-    document.watch(changed => pool.replace([...servers, ...changed]));
+    document.watch(listedNow => {
+      const now = [...servers, ...listedNow];
+      pool.replace(now);
+      options.changed?.(now);
+    });
     pool.onUnreachable(() => document.refresh());
     return pool;
   } catch (error) {

@@ -5,7 +5,8 @@ export function isSameServer(one: Server, other: Server): boolean {
   return one === other || identity(one) === identity(other);
 }
 
-function identity({ method, keys, ...others }: Server): string {
+function identity({ method, keys, plugin, ...others }: Server): string {
   const secrets = [...keys.identityKeys, keys.key].map(key => Buffer.from(key).toString('base64'));
-  return JSON.stringify([method.name, secrets, Object.entries(others).sort(([a], [b]) => (a < b ? -1 : 1))]);
+  const rest = Object.entries(others).sort(([a], [b]) => (a < b ? -1 : 1));
+  return JSON.stringify([method.name, secrets, plugin?.command, plugin?.options, rest]);
 }

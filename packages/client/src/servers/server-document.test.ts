@@ -14,7 +14,7 @@ function documentFrom(source: DocumentSource) {
     ...{ level: 'info', format: 'json', name: 'test' },
     destination: { write: (line: string) => void lines.push(JSON.parse(line).msg) },
   });
-  const document = new ServerDocument({ source, log });
+  const document = new ServerDocument({ source, env: {}, log });
   onTestFinished(() => document.close());
   const changes: number[][] = [];
   const load = async () => (await document.load()).map(({ port }) => port);
@@ -130,6 +130,7 @@ describe('a list of servers behind a URL', () => {
     const { document, state, changes, fetched } = await web();
     state.text = documentOf(6);
     document.refresh();
+    for (let turn = 0; turn < 200; turn++) await new Promise(setImmediate);
     expect(state.asked).toBe(1);
     await vi.advanceTimersByTimeAsync(60_000);
     for (let i = 0; i < 10; i++) document.refresh();

@@ -16,6 +16,8 @@ export interface ServerDocumentOptions {
   readonly source: DocumentSource;
   /** The proxy by which it is fetched. */
   readonly upstream?: Upstream | undefined;
+  /** Of this process, for plugins. */
+  readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: Logger;
 }
 
@@ -122,7 +124,7 @@ export class ServerDocument {
   #parse(text: string): readonly Server[] | undefined {
     if (text === this.#text) return undefined;
     this.#text = text;
-    return readServerDocument(text, this.#place);
+    return readServerDocument(text, this.#place, this.#options.env);
   }
 }
 

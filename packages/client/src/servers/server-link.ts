@@ -12,7 +12,7 @@ import { type ProbeOutcome, probeServer } from '../server-probe.ts';
 import type { Server } from '../servers.ts';
 import type { ServerStatus } from '../status/client-status.ts';
 import { ConnectTime, LEAST_PATIENCE_MS } from './connect-time.ts';
-import type { DialConfig, DialServer } from './dial-server.ts';
+import type { DialConfig, ReachServer } from './dial-server.ts';
 import { LinkHealth } from './link-health.ts';
 import { Listeners } from './listeners.ts';
 
@@ -34,7 +34,7 @@ export interface LinkWatcher {
 
 export interface LinkOptions {
   readonly config: LinkConfig;
-  readonly dialServer: DialServer;
+  readonly dialServer: ReachServer;
   /** Whether there are others beside it, or may be, so that its health matters. */
   readonly isOneOfSeveral: boolean;
   readonly watcher: LinkWatcher;

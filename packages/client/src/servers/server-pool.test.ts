@@ -325,6 +325,19 @@ describe('after a sleep', () => {
     expect(new Set(dialled)).toEqual(new Set([one.server.port, two.server.port]));
   });
 
+  it('the fastest is taken, as at the start', async () => {
+    let delay = 0;
+    let offset = 0;
+    const one = await startFakeServer(asked => void setTimeout(() => answerInformation(asked), delay));
+    const two = await podsocks();
+    const { pool } = poolOf([one.server, two.server], { now: () => performance.now() + offset });
+    await areHealthy(pool);
+    delay = 150;
+    offset += 60_000;
+    (await pool.reach()).connection.close();
+    await expect.poll(() => pool.active).toBe(pool.links[1]);
+  });
+
   it('a probe from before does not count', async () => {
     let offset = 0;
     let unanswered = 0;
@@ -387,6 +400,16 @@ describe('other servers', () => {
     connection.close();
     expect(link).toBe(pool.active);
   });
+
+  it('are left alone once they are gone', async () => {
+    const silent = await startFakeServer(() => {});
+    const there = await podsocks();
+    const { pool } = poolOf([silent.server, there.server]);
+    await expect.poll(silent.open).toBe(1);
+    pool.replace([there.server]);
+    await expect.poll(silent.open).toBe(0);
+    expect(pool.links[0]!.health.state).not.toBe('unhealthy');
+  });
 });
 
 describe('connections made ahead', () => {
@@ -412,13 +435,30 @@ describe('connections made ahead', () => {
 
   it('are not kept for long', async () => {
     const { server, open } = await podsocks();
+    const { dialled, dialServer } = network();
     let offset = 0;
-    const { pool } = poolOf([server], { ...ahead, askExtensions: false, now: () => performance.now() + offset });
+    const now = () => performance.now() + offset;
+    const { pool } = poolOf([server], { ...ahead, dialServer, askExtensions: false, now });
     (await pool.reach()).connection.close();
     await expect.poll(open).toBe(2);
     offset += 20_000;
     const { connection } = await pool.reach();
-    await expect.poll(open).toBe(3); // the one that was dialled, and two new ones
+    await expect.poll(open).toBe(3);
+    expect(dialled).toHaveLength(6); // none of those from before
+    connection.close();
+  });
+
+  it('are not taken once the server has closed them, and not made again at once', async () => {
+    const { server, open, hangUp } = await podsocks();
+    const { dialled, dialServer } = network();
+    const { pool } = poolOf([server], { ...ahead, dialServer, askExtensions: false });
+    (await pool.reach()).connection.close();
+    await expect.poll(open).toBe(2);
+    hangUp();
+    await expect.poll(open).toBe(0);
+    const { connection } = await pool.reach();
+    expect(connection.socket.destroyed).toBe(false);
+    expect(dialled).toHaveLength(4);
     connection.close();
   });
 

@@ -6,7 +6,7 @@ import type { Server } from '../servers.ts';
 import type { ServerStatus } from '../status/client-status.ts';
 import { awaitHealthy } from './await-healthy.ts';
 import { Choice, preference, type Switch } from './choice.ts';
-import { type DialServer, serverDialler } from './dial-server.ts';
+import { type ReachServer, serverDialler } from './dial-server.ts';
 import { Listeners } from './listeners.ts';
 import { Preconnected } from './preconnected.ts';
 import { Prober } from './prober.ts';
@@ -36,7 +36,7 @@ export interface ServerPoolOptions {
   /** Is called when the pool is closed. */
   readonly closed?: () => void;
   /** Default: as the configuration says. */
-  readonly dialServer?: DialServer;
+  readonly dialServer?: ReachServer;
   /** A clock that never steps back, in milliseconds. */
   readonly now?: () => number;
   /** From 0 up to 1. */
@@ -64,7 +64,7 @@ const BUSY_MS = 30_000;
 /** All servers, of which one is in use. */
 export class ServerPool {
   readonly #options: ServerPoolOptions;
-  readonly #dialServer: DialServer;
+  readonly #dialServer: ReachServer;
   readonly #now: () => number;
   readonly #isWatched: boolean;
   #links: readonly ServerLink[];

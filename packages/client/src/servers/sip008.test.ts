@@ -12,7 +12,7 @@ const ENTRY = {
   plugin_opts: '',
 };
 
-const read = (document: unknown) => readServerDocument(JSON.stringify(document), 'https://example.com/…');
+const read = (document: unknown) => readServerDocument(JSON.stringify(document), 'https://example.com/…', {});
 const complaintOf = (document: unknown): string => {
   try {
     read(document);
@@ -71,6 +71,6 @@ describe('a list of servers', () => {
   });
 
   it.each(['', '[]', '{"servers": [', '\u0000', `${'['.repeat(50_000)}`])('is no list at all: %j', text => {
-    expect(() => readServerDocument(text, 'here')).toThrow(/^here: /);
+    expect(() => readServerDocument(text, 'here', {})).toThrow(/^here: /);
   });
 });

@@ -8,20 +8,20 @@ const MOST_SERVERS = 500;
 
 const MOST_NAME = 64;
 
-/** What would change how the server is spoken to. It is refused here unless it is a field of an entry. */
-const NO_PLUGINS = Object.fromEntries(
-  ['plugin', 'plugin_opts'].map(name => [name, 'plugins are not available yet; ask for servers without']),
-);
-
 /**
  * Reads a list of servers as SIP008 has it: `{ "version": 1, "servers": [{ "server": …, "server_port": …, "method": …,
  * "password": …, "remarks": … }] }`. Fields that it does not know are passed over, as SIP008 wants it.
  *
  * @param place where it is from, for errors.
+ * @param env of this process, for plugins.
  * @returns at least one server: all of them, or none where one is wrong.
  * @throws PodsocksError ERR_CONFIG that names the field, and holds no value of a secret one.
  */
-export function readServerDocument(text: string, place: string): readonly Server[] {
+export function readServerDocument(
+  text: string,
+  place: string,
+  env: Readonly<Record<string, string | undefined>>,
+): readonly Server[] {
   const json = parseJsonObject(text, place) as { readonly version?: unknown; readonly servers?: unknown };
   if (json.version !== undefined && json.version !== 1) {
     throw new PodsocksError('ERR_CONFIG', `${place}: version: is not 1; ask for a document of SIP008, version 1`);
@@ -33,9 +33,8 @@ export function readServerDocument(text: string, place: string): readonly Server
     throw new PodsocksError('ERR_CONFIG', `${place}: servers: has more than ${MOST_SERVERS} entries`);
   }
   const own = { servers: json.servers.map(entry => ownFields(entry)) };
-  const foreign = { noEffect: {}, refused: NO_PLUGINS };
-  const { servers } = readFields(own, place, serverListFields, foreign, () => {});
-  return listedServers(servers!).map(({ name, ...server }) => {
+  const { servers } = readFields(own, place, serverListFields, { noEffect: {}, refused: {} }, () => {});
+  return listedServers(servers!, { env, isForeign: true }).map(({ name, ...server }) => {
     // The log and the terminal have it.
     const shown = name?.replace(/\p{C}/gu, '').slice(0, MOST_NAME);
     return { ...server, ...(shown && { name: shown }) };
@@ -44,6 +43,6 @@ export function readServerDocument(text: string, place: string): readonly Server
 
 function ownFields(entry: unknown): unknown {
   if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) return entry;
-  const known = new Set<string>([...Object.keys(ENTRY_FIELDS), ...Object.keys(NO_PLUGINS)]);
+  const known = new Set<string>(Object.keys(ENTRY_FIELDS));
   return Object.fromEntries(Object.entries(entry).filter(([name]) => known.has(name)));
 }

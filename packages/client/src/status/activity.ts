@@ -34,8 +34,8 @@ export class Activity {
     this.#last = this.#before;
   }
 
-  begin(): Transfer {
-    const traffic = { bytesUp: 0, bytesDown: 0 };
+  /** @param traffic of the connection, where somebody else counts it. */
+  begin(traffic: Traffic = { bytesUp: 0, bytesDown: 0 }): Transfer {
     this.#open.add(traffic);
     this.#total++;
     return {

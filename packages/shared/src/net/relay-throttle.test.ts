@@ -7,18 +7,7 @@ import { dial } from './dial.ts';
 import { IdleClock } from './idle-clock.ts';
 import { type RelayEnd, type RelayOptions, relay } from './relay.ts';
 import type { Throttle, Throttled } from './throttle.ts';
-import type { Transform } from './transform.ts';
-
-const plain = (): Transform => ({
-  plaintext: 'input',
-  outLength: length => length,
-  apply(out, input, length) {
-    out.set(input.subarray(0, length));
-    return length;
-  },
-  end() {},
-  close() {},
-});
+import { COPYING } from './transform.ts';
 
 /** Lets nothing follow until it is told to. */
 class Gate implements Throttle {
@@ -79,7 +68,7 @@ async function startRelay(
   for (const socket of [client, target]) socket.on('error', () => {});
   await before(client, clientSide);
   const ended = relay({
-    ...{ client: clientSide, target: targetSide, up: plain(), down: plain(), first: undefined },
+    ...{ client: clientSide, target: targetSide, up: COPYING, down: COPYING, first: undefined },
     ...{ clock: new IdleClock(300_000), idleTimeout: 300_000, absorb: undefined, throttle: gate },
     ...options,
   });

@@ -7,19 +7,7 @@ import { Connection } from './connection.ts';
 import { dial } from './dial.ts';
 import { IdleClock } from './idle-clock.ts';
 import { type RelayEnd, type RelayOptions, relay } from './relay.ts';
-import type { Transform } from './transform.ts';
-
-/** As it comes, so it goes. */
-const plain = (): Transform => ({
-  plaintext: 'input',
-  outLength: length => length,
-  apply(out, input, length) {
-    out.set(input.subarray(0, length));
-    return length;
-  },
-  end() {},
-  close() {},
-});
+import { COPYING } from './transform.ts';
 
 interface Relayed {
   readonly client: Socket;
@@ -45,8 +33,8 @@ async function startRelay(options: Partial<RelayOptions> = {}): Promise<Relayed>
   const ended = relay({
     client: clientSide,
     target: targetSide,
-    up: plain(),
-    down: plain(),
+    up: COPYING,
+    down: COPYING,
     first: undefined,
     clock: new IdleClock(300_000),
     idleTimeout: 300_000,
@@ -129,7 +117,7 @@ describe('a relay', () => {
 
   it('resets both sides when a transform refuses bytes', async () => {
     const refusing = {
-      ...plain(),
+      ...COPYING,
       apply: () => {
         throw new PodsocksError('ERR_AUTHENTICATION', 'altered');
       },
@@ -145,7 +133,7 @@ describe('a relay', () => {
 
   it('leaves the refused side to its absorber, if there is one', async () => {
     const refusing = {
-      ...plain(),
+      ...COPYING,
       apply: () => {
         throw new PodsocksError('ERR_AUTHENTICATION', 'altered');
       },

@@ -15,8 +15,10 @@ export interface Setting<T> {
   readonly flags?: string;
   readonly env?: string;
   readonly describe: string;
-  /** May be given several times; commas separate the values in the environment. */
+  /** May be given several times. */
   readonly repeatable?: boolean;
+  /** How several values stand in the environment; default: with commas between them. */
+  readonly split?: (text: string) => readonly string[];
   readonly read: (texts: readonly string[]) => T;
 }
 
@@ -65,12 +67,14 @@ export function flagLayer<S extends Settings>(settings: S, parsed: Readonly<Reco
  * namespace, after the manner of Docker links. Such a value in a port's variable was never meant for us: ignored.
  */
 export function envLayer<S extends Settings>(settings: S, env: Readonly<Record<string, string | undefined>>): Layer<S> {
-  return layer(settings, ({ env: name, repeatable }) => {
+  return layer(settings, ({ env: name, repeatable, split = byCommas }) => {
     const given = name && env[name];
     if (!given || (name.endsWith('_PORT') && /^(tcp|udp|sctp):\/\//.test(given))) return undefined;
-    return { texts: repeatable ? given.split(',').map(part => part.trim()) : [given], from: name };
+    return { texts: repeatable ? split(given) : [given], from: name };
   });
 }
+
+const byCommas = (text: string): readonly string[] => text.split(',').map(part => part.trim());
 
 function layer<S extends Settings>(
   settings: S,

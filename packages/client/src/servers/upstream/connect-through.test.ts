@@ -1,5 +1,4 @@
 import { once } from 'node:events';
-import { Connection } from '@podsocks/shared/net/connection';
 import { describe, expect, it } from 'vitest';
 import { answerInformation, startFakeServer } from '../../server-fixtures.ts';
 import { probeServer } from '../../server-probe.ts';
@@ -50,9 +49,8 @@ describe.each(KINDS)('by a proxy that speaks %s', (kind, start) => {
   it('the connection does not read before it is told to', async () => {
     const server = await startStranger(socket => void setTimeout(() => socket.write('late'), 50));
     const proxy = await start();
-    const socket = await connectThrough(by(kind, proxy.port), { host: '127.0.0.1', port: server.port }, OPTIONS);
-    const connection = Connection.adopt(socket);
-    connection.socket.pause();
+    const dialServer = serverDialler({ upstream: by(kind, proxy.port), ipv6First: false, noDelay: true });
+    const connection = await dialServer({ host: '127.0.0.1', port: server.port }, { timeout: 2_000 });
     await new Promise(resolve => setTimeout(resolve, 100));
     const heard = new Promise(resolve => {
       connection.receive = (input, length) => {
