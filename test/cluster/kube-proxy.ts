@@ -21,6 +21,8 @@ export interface KubeProxy {
   addService(service: ServicePort, endpoints: readonly string[]): void;
   /** All at once. New connections go to these only; those that are there stay where they are. */
   setEndpoints(services: readonly ServicePort[], endpoints: readonly string[]): void;
+  /** Others' rules on the node. */
+  nft(rules: string): void;
 }
 
 /*
@@ -78,6 +80,7 @@ export function startKubeProxy(node: Namespace): KubeProxy {
     setEndpoints(services, endpoints) {
       nft(node, services.flatMap(service => endpointRules(service, endpoints)).join('\n'));
     },
+    nft: rules => nft(node, rules),
   };
 }
 

@@ -10,6 +10,7 @@ import { startInformedClient } from './laptop.ts';
 import { type Host, hostIn } from './pod-network.ts';
 import {
   KEYS_OF_MASTERS,
+  REDIS_ALIAS,
   REDIS_MASTERS,
   REDIS_NODES,
   REDIS_PORT,
@@ -38,6 +39,11 @@ describeCluster('a Redis Cluster from the laptop, whose nodes hand out their nam
     const { mapped } = await running();
     const addresses = await Promise.all(REDIS_NODES.map(name => addressOf(mapped, name)));
     expect(addresses).toEqual(REDIS_NODES.map((_, index) => `127.64.0.${index + 1}`));
+  });
+
+  test('a mapped name leads through the tunnel, though it is in no zone of the cluster', async () => {
+    const { mapped } = await running();
+    expect(await redis(mapped, '-h', REDIS_ALIAS, 'CONFIG', 'GET', 'cluster-announce-hostname')).toContain(FIRST);
   });
 
   test('redis-cli follows redirections to all masters, by --map', async () => {
@@ -106,7 +112,7 @@ async function startAll() {
   try {
     const [server, nodes] = await Promise.all([startReplica(cluster, 0), startRedisCluster(cluster)]);
     cluster.proxy.setEndpoints(NODE_PORT_SERVICE, [server.addresses[0]!]);
-    const maps = REDIS_NODES.flatMap(name => ['--map', `${name}:${REDIS_PORT}`]);
+    const maps = [...REDIS_NODES, REDIS_ALIAS].flatMap(name => ['--map', `${name}:${REDIS_PORT}`]);
     const oneNode = ['-L', `${REDIS_PORT}:${FIRST}:${REDIS_PORT}`];
     const mapped = await laptopAsking(cluster, '127.0.0.1');
     const unmapped = await laptopAsking(cluster, '127.0.0.2');

@@ -21,9 +21,12 @@ function addressOf(ordinal: number): string {
   return `10.244.3.${10 + ordinal}`;
 }
 
+/** Of the first, from a zone that is not the cluster's. */
+export const REDIS_ALIAS = 'redis.corp.example';
+
 export const REDIS_ZONES: Zones = {
   cluster: ORDINALS.map(ordinal => [`redis-${ordinal}.redis.default.svc`, 'A', addressOf(ordinal)]),
-  world: [],
+  world: [[REDIS_ALIAS, 'A', addressOf(0)]],
 };
 
 export interface RedisNode extends RunningPod {

@@ -1,14 +1,10 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import type { ClientStatus } from '@podsocks/client/status/client-status';
 import { listensWithin } from '../support/network-namespaces.ts';
 import { pathOf } from '../support/programs.ts';
 import { commandOf } from '../support/shadowsocks-ends.ts';
-import { withMounts } from './mounts.ts';
 import type { Leaf } from './routed-network.ts';
 import {
   type Command,
@@ -18,42 +14,47 @@ import {
   type SignalledRun,
   TARGET_PORT,
 } from './server-nodes.ts';
+import { type SteadyLoad, startSteadyLoad } from './steady-load.ts';
 
 const SOCKS_PORT = 1080;
+const PROXY = `127.0.0.1:${SOCKS_PORT}`;
 const DATAGRAM_PORT = 5300;
 
 /** One of many requests; times in milliseconds, those of Date.now(). */
 export interface TimedRequest {
   readonly begunAt: number;
   readonly took: number;
-  /** The node that asked the target. */
+  /** The node that has asked the target. */
   readonly by?: string;
   readonly error?: string;
 }
 
-/** An answer to one of many datagrams. */
-export interface TimedAnswer {
+/** From then on new connections go to another server. */
+export interface LoggedSwitch {
+  /** As Date.now() has it. */
   readonly at: number;
-  readonly by: string;
+  readonly to: string;
 }
 
-/** Something that is done again and again. @returns what came of it, when all that has begun has ended. */
-export type Finish<T> = () => Promise<readonly T[]>;
-
-/** A laptop with an ss-local that knows several nodes. */
+/** A laptop with an ss-local that knows several nodes. What is called `by` is the node that has asked the target. */
 export interface SeveralServersLaptop extends Pick<Leaf, 'readdress'> {
   /** To ss-local. */
   signal: SignalledRun['signal'];
-  /** One request. @returns the node that asked the target. @throws Error when it fails, or takes more than 5 s. */
+  /** One request. @returns by whom. @throws Error when it fails, or takes more than 5 s. */
   ask(): Promise<string>;
-  startRequests(): Finish<TimedRequest>;
-  /** Of one association. */
-  startDatagrams(): Promise<Finish<TimedAnswer>>;
-  status(): Promise<ClientStatus>;
+  startRequests(): SteadyLoad<TimedRequest>;
+  /** Of one association. The results are those that came back. */
+  startDatagrams(): Promise<SteadyLoad<{ readonly by: string }>>;
+  /** The health of each server that it knows. */
+  health(): Promise<string[]>;
+  /** The name of the one in use. */
+  active(): Promise<string | undefined>;
   /** What `ss-local status -o wide` prints. */
   table(): Promise<string>;
   /** All that ss-local has logged. */
   log(): string;
+  /** Those that it has logged. */
+  switches(): LoggedSwitch[];
 }
 
 /**
@@ -75,33 +76,41 @@ export async function withLaptop(
   const logged: Command = ['sh', '-c', 'exec "$@" >"$0" 2>&1', logPath, ...client, ...urls, '--route', 'all', ...flags];
   const log = () => readFileSync(logPath, 'utf8');
   const table = async () => String(await leaf.run([...client, 'status', '-o', 'wide']));
-  const status = async (): Promise<ClientStatus> =>
-    JSON.parse(String(await leaf.run(curl('--noproxy', '*', `http://127.0.0.1:${SOCKS_PORT}/v1/status`))));
+  const servers = async () => {
+    const status = await leaf.run(curl('--noproxy', '*', `http://${PROXY}/v1/status`));
+    return (JSON.parse(String(status)) as ClientStatus).servers;
+  };
   const nameOf = (address: string) => known.find(node => node.address === address)?.name ?? address;
-  const named = ({ answer, ...rest }: Answered) => ({ ...rest, ...(answer && { by: nameOf(answer.split(' ')[0]!) }) });
   try {
     const local = await nodes.start(leaf, 'ss-local', logged, listensWithin(SOCKS_PORT));
     await use({
       readdress: leaf.readdress,
       signal: local.signal,
       async ask() {
-        const socks = ['--proxy', `socks5h://127.0.0.1:${SOCKS_PORT}`, '--max-time', '5'];
-        return nameOf(String(await leaf.run(curl(...socks, `http://${nodes.target}:${TARGET_PORT}/`))));
+        const limit = ['--max-time', '5'];
+        const url = `http://${nodes.target}:${TARGET_PORT}/`;
+        return nameOf(String(await leaf.run(curl('--proxy', `socks5h://${PROXY}`, ...limit, url))));
       },
       startRequests() {
-        const finish = startLoad(leaf, 'steady-requests.mjs', [SOCKS_PORT, nodes.target, TARGET_PORT]);
-        return async () => (await finish()).map(answered => named(answered) as unknown as TimedRequest);
+        const to = [SOCKS_PORT, nodes.target, TARGET_PORT];
+        return startSteadyLoad(leaf, 'steady-requests.mjs', to, printed => {
+          const { answer, ...request } = printed as Omit<TimedRequest, 'by'> & { answer?: string };
+          return answer === undefined ? request : { ...request, by: nameOf(answer) };
+        });
       },
       async startDatagrams() {
-        const to = [DATAGRAM_PORT, SOCKS_PORT, nodes.target, TARGET_PORT].map(String);
-        const forward: Command = [process.execPath, programPath('datagram-forward.mjs'), ...to];
-        await nodes.start(leaf, 'datagrams', forward, listensWithin(DATAGRAM_PORT, ['udp']));
-        const finish = startLoad(leaf, 'steady-datagrams.mjs', [DATAGRAM_PORT]);
-        return async () => (await finish()).map(answered => named(answered) as unknown as TimedAnswer);
+        const to = [`${DATAGRAM_PORT}`, `socks5://${PROXY}`, nodes.target, `${TARGET_PORT}`];
+        const front: Command = [process.execPath, programPath('datagram-forward.mjs'), ...to];
+        await nodes.start(leaf, 'datagrams', front, listensWithin(DATAGRAM_PORT, ['udp']));
+        return startSteadyLoad(leaf, 'steady-datagrams.mjs', [DATAGRAM_PORT], printed => {
+          return { by: nameOf((printed as { answer: string }).answer) };
+        });
       },
-      status,
+      health: async () => (await servers()).map(({ health }) => health),
+      active: async () => (await servers()).find(({ active }) => active)?.name,
       table,
       log,
+      switches: () => switchesIn(log()),
     });
   } catch (error) {
     const shown = await table().catch(String);
@@ -112,22 +121,13 @@ export async function withLaptop(
   }
 }
 
-interface Answered {
-  readonly answer?: string;
-}
-
-/** Starts a program that prints what it has done when it is told to end. */
-function startLoad(leaf: Leaf, program: string, args: readonly (string | number)[]): Finish<Answered> {
-  const inner = withMounts([], [process.execPath, programPath(program), ...args.map(String)]);
-  const [command, ...rest] = leaf.namespace.within(inner);
-  const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'inherit'] });
-  const ended = once(child, 'close');
-  const printed = text(child.stdout);
-  return async () => {
-    child.kill('SIGTERM');
-    await ended;
-    return JSON.parse(await printed);
-  };
+function switchesIn(log: string): LoggedSwitch[] {
+  const lines = log.split('\n').filter(line => line.startsWith('{'));
+  return lines.flatMap(line => {
+    const { time, msg } = JSON.parse(line) as { time: string; msg: string };
+    const [, to] = /^new connections go to (\S+) /.exec(msg) ?? [];
+    return to === undefined ? [] : [{ at: Date.parse(time), to }];
+  });
 }
 
 function curl(...args: readonly string[]): [string, ...string[]] {

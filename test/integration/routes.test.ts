@@ -1,11 +1,13 @@
 import { once } from 'node:events';
+import { createServer as createWebServer, get } from 'node:http';
 import { type AddressInfo, connect, createServer } from 'node:net';
+import { text } from 'node:stream/consumers';
 import type { ClientConfig } from '@podsocks/client/config';
 import { parseRoutePattern } from '@podsocks/client/routing/route-pattern';
 import { parseNetwork } from '@podsocks/shared/matching/network';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { freePort } from '../support/free-port.ts';
-import { startPair } from '../support/in-process.ts';
+import { type Pair, startPair } from '../support/in-process.ts';
 import { PseudoRandom, sha256 } from '../support/pseudo-random.ts';
 import { suiteResource } from '../support/suite-resource.ts';
 import { startDatagramEcho } from '../support/targets/datagram-echo.ts';
@@ -72,23 +74,41 @@ describe('what goes directly', () => {
   });
 });
 
-it('waits for a server far away to say what is the cluster’s', async () => {
-  const to = [parseNetwork('10.96.0.0/12')];
-  const policy = { rules: [{ action: 'allow', to, from: 'the test' }], default: 'deny' } as const;
-  const { toServer } = await startPair({ server: { policy } });
-  const way = createServer(connection => {
-    const onward = connect(toServer.port, toServer.host);
-    for (const socket of [connection, onward]) socket.on('error', () => {});
-    setTimeout(() => connection.pipe(onward).pipe(connection), 200);
-  }).listen(0, '127.0.0.1');
-  onTestFinished(() => void way.close());
-  await once(way, 'listening');
-  const { mode: _, ...auto } = route('tunnel');
-  const server = { ...toServer, port: (way.address() as AddressInfo).port };
-  const pair = await startPair({ client: { route: auto, servers: [server] } });
-  const connection = await pair.connect({ host: '127.0.0.1', port: (await echo()).port });
-  await connection.send('hello');
-  expect(String(await connection.take(5))).toBe('hello');
+describe('with a server far away, what it says is the cluster’s is waited for', () => {
+  async function startAfar(): Promise<Pair> {
+    const to = [parseNetwork('10.96.0.0/12')];
+    const policy = { rules: [{ action: 'allow', to, from: 'the test' }], default: 'deny' } as const;
+    const { toServer } = await startPair({ server: { policy } });
+    const way = createServer(connection => {
+      const onward = connect(toServer.port, toServer.host);
+      for (const socket of [connection, onward]) socket.on('error', () => {});
+      setTimeout(() => connection.pipe(onward).pipe(connection), 200);
+    }).listen(0, '127.0.0.1');
+    onTestFinished(() => void way.close());
+    await once(way, 'listening');
+    const { mode: _, ...auto } = route('tunnel');
+    return startPair({
+      client: { route: auto, servers: [{ ...toServer, port: (way.address() as AddressInfo).port }] },
+    });
+  }
+
+  it('by SOCKS', async () => {
+    const pair = await startAfar();
+    const connection = await pair.connect({ host: '127.0.0.1', port: (await echo()).port });
+    await connection.send('hello');
+    expect(String(await connection.take(5))).toBe('hello');
+  });
+
+  it('by HTTP', async () => {
+    const web = createWebServer((_, response) => response.end('hello')).listen(0, '127.0.0.1');
+    onTestFinished(() => void web.close());
+    await once(web, 'listening');
+    const { socksPort } = await startAfar();
+    const url = `http://127.0.0.1:${(web.address() as AddressInfo).port}/`;
+    const asked = get({ host: '127.0.0.1', port: socksPort, path: url, agent: false });
+    const [answer] = await once(asked, 'response');
+    expect(await text(answer)).toBe('hello');
+  });
 });
 
 it('refuses what is rejected', async () => {

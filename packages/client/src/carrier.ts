@@ -34,7 +34,7 @@ export interface Asker {
 export interface CarrierOptions {
   readonly config: Pick<ClientConfig, 'connectTimeout' | 'connectReply' | 'ipv6First' | 'noDelay' | 'timeout'>;
   readonly pool: ServerPool;
-  readonly router: Pick<Router, 'decide' | 'isRejected' | 'awaitsServer'>;
+  readonly router: Pick<Router, 'decide' | 'decideForward' | 'isRejected' | 'awaitsServer'>;
   readonly activity: Activity;
   /** Whether servers are asked what they are. */
   readonly asks: boolean;
@@ -64,11 +64,15 @@ export class Carrier {
     if (asks && router.awaitsServer) await pool.active.extensions.heard();
   }
 
-  /** The main path: route, dial, reply, relay. Ends with the connection. Never rejects. */
-  async carry(connection: Connection, request: ConnectRequest, asker: Asker): Promise<void> {
+  /**
+   * The main path: route, dial, reply, relay. Ends with the connection. Never rejects.
+   *
+   * @param isForward whether it has come to a port that stands for the target.
+   */
+  async carry(connection: Connection, request: ConnectRequest, asker: Asker, isForward = false): Promise<void> {
     const { router, activity } = this.#options;
     if (router.awaitsServer) await this.informed();
-    const { way, target, because } = router.decide(request.target);
+    const { way, target, because } = isForward ? router.decideForward(request.target) : router.decide(request.target);
     const carried = { connection, request: { ...request, target }, asker, because, transfer: activity.begin() };
     try {
       if (way === 'tunnel') await this.#tunnel(carried);
@@ -86,6 +90,7 @@ export class Carrier {
    */
   async open(given: Target, asker: Asker, options: OpenStreamOptions = {}): Promise<Duplex> {
     const { router, activity } = this.#options;
+    if (router.awaitsServer) await this.informed();
     const { way, target, because } = router.decide(given);
     try {
       if (way === 'reject') throw new PodsocksError('ERR_DENIED', `${formatTarget(target)}: rejected: ${because}`);

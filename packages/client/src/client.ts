@@ -122,11 +122,12 @@ export async function startClient(
     log,
   });
   const isRejected = (address: string, port: number) => router.isRejected(address, port);
-  const openUplink = routedUplinks({
-    decide: target => router.decide(target),
+  const ways = {
     tunnel: tunnelUplinks({ config, pool, clock }),
     direct: directUplinks({ isAllowed: (address, port) => mayDial(address, port, { isRejected, forOthers: true }) }),
-  });
+  };
+  const openUplink = routedUplinks({ decide: target => router.decide(target), ...ways });
+  const openForward = routedUplinks({ decide: target => router.decideForward(target), ...ways });
   const associate = associations({ config, openUplink, total: datagramCounts, log, expel });
   async function startPool(): Promise<ServerPool> {
     const { servers, pluginEnvironment: env = {} } = config;
@@ -151,7 +152,7 @@ export async function startClient(
     else {
       connection.socket.pause(); // until it is known where to
       listener.admit(connection);
-      void carrier.carry(connection, forwarded(forward), askerOf(client));
+      void carrier.carry(connection, forwarded(forward), askerOf(client), true);
     }
   }
 
@@ -243,7 +244,9 @@ export async function startClient(
     await listener.listen();
     for (const { listen, target, protocol } of config.forwards) {
       if (protocol === 'udp')
-        parts.push(await startDatagramForward({ listen: [listen], target, openUplink, ...FORWARDING, log }));
+        parts.push(
+          await startDatagramForward({ listen: [listen], target, openUplink: openForward, ...FORWARDING, log }),
+        );
     }
     if (config.dns !== undefined) {
       localDns = await startDns(config.dns);

@@ -133,7 +133,9 @@ export class Extensions {
     // Once only, it may be a tunnel in front of a server that has just died.
     else if (outcome.kind === 'plain' && wasPlain) this.#known = undefined;
     const text = said(outcome, serverNamed(name));
-    if (text !== this.#said) log.info(text);
+    // Of several servers, whoever chooses among them says which one is not there.
+    const isElsewhere = outcome.kind === 'unknown' && name !== undefined;
+    if (text !== this.#said) log[isElsewhere ? 'debug' : 'info'](text);
     this.#said = text;
     answered?.(outcome, !isSame(before, this.#known));
   }

@@ -24,7 +24,7 @@ const NOTHING = new Uint8Array(0);
  * A request of ss-local's own on a connection to a server, as a stream. With the stream the connection closes, and if there will be
  * none, it does at once.
  *
- * @throws PodsocksError ERR_DIAL, whose cause is the reply in the words of RFC 1928, or what `requestStatus` fails with.
+ * @throws RefusedTarget where the server has said why, PodsocksError ERR_CLOSED when given up, or what `requestStatus` fails with.
  */
 export async function openTunnelStream(
   { link, connection }: { readonly link: Pick<ServerLink, 'streams' | 'keys'>; readonly connection: Connection },
@@ -60,6 +60,7 @@ export async function openTunnelStream(
   }
   const first = answer.length > 0 ? pooled(answer) : undefined;
   const stream = new StreamDuplex({ connection, opener, sealer, first });
+  stream.on('error', () => {}); // whoever cares listens too, and a server that resets ends nothing else
   // A stream that has failed is not the whole, and must not end as if it were.
   stream.once('close', () => (stream.errored ? connection.reset() : connection.close()));
   return stream;

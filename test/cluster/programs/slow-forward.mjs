@@ -1,4 +1,4 @@
-// A long way to a port of 127.0.0.1, where the kernel has no netem:
+// A long way to a TCP port of 127.0.0.1, for kernels without netem:
 //   node slow-forward.mjs PORT TO_PORT MILLISECONDS
 // Whatever is said takes that long, in each direction.
 import { connect, createServer } from 'node:net';

@@ -1,7 +1,7 @@
-// Asks for an HTTP answer again and again through a SOCKS5 proxy on 127.0.0.1, each time on a connection of its own, and begins the
+// Asks for an HTTP answer again and again through a SOCKS5 proxy on 127.0.0.1, each time by a connection of its own, and begins the
 // next one whatever becomes of those before:
 //   node steady-requests.mjs SOCKS_PORT HOST PORT
-// On SIGTERM it begins no more, and when all have ended prints [{ begunAt, took, answer | error }, …], in milliseconds.
+// Prints a line { begunAt, took, answer | error } for each that has ended, in milliseconds. On SIGTERM it begins no more.
 import { text } from 'node:stream/consumers';
 import { SocksClient } from 'socks';
 
@@ -12,26 +12,20 @@ const LIMIT_MS = 8_000;
 const [socksPort, host, port] = process.argv.slice(2);
 const proxy = { host: '127.0.0.1', port: Number(socksPort), type: 5 };
 const destination = { host, port: Number(port) };
-const requests = [];
 
-const timer = setInterval(() => requests.push(timed()), EVERY_MS);
-process.on('SIGTERM', async () => {
-  clearInterval(timer);
-  process.stdout.write(JSON.stringify(await Promise.all(requests)));
-});
-
-async function timed() {
+const timer = setInterval(async () => {
   const begunAt = Date.now();
   const outcome = await request().then(
     answer => ({ answer }),
     error => ({ error: error.message }),
   );
-  return { begunAt, took: Date.now() - begunAt, ...outcome };
-}
+  console.log(JSON.stringify({ begunAt, took: Date.now() - begunAt, ...outcome }));
+}, EVERY_MS);
+process.on('SIGTERM', () => clearInterval(timer));
 
 async function request() {
   const { socket } = await SocksClient.createConnection({ proxy, destination, command: 'connect', timeout: LIMIT_MS });
-  socket.setTimeout(LIMIT_MS, () => socket.destroy(new Error(`nothing for ${LIMIT_MS} ms after the connect`)));
+  socket.setTimeout(LIMIT_MS, () => socket.destroy(new Error(`silent for ${LIMIT_MS} ms`)));
   socket.write(`GET / HTTP/1.0\r\nHost: ${host}\r\n\r\n`);
   const [head, body] = (await text(socket)).split('\r\n\r\n');
   if (!/^HTTP\/1\.\d 200 /.test(head)) throw new Error(`answered with ${JSON.stringify(head)}`);

@@ -1,6 +1,6 @@
 // Answers with the address that asks, over HTTP and UDP:
 //   node who-asks.mjs PORT
-// so that a client behind several servers learns which of them has asked for it. A datagram comes back behind that address.
+// so that it can be told which of several servers a client has gone through.
 import { createSocket } from 'node:dgram';
 import { createServer } from 'node:http';
 
@@ -11,6 +11,6 @@ createServer(({ socket }, response) => {
   response.end(socket.remoteAddress.replace('::ffff:', ''));
 }).listen({ port, backlog: 512 });
 
-const echo = createSocket('udp4');
-echo.on('message', (payload, { address, port: source }) => echo.send(`${address} ${payload}`, source, address));
-echo.bind(port);
+const datagrams = createSocket('udp4');
+datagrams.on('message', (_, { address, port: source }) => datagrams.send(address, source, address));
+datagrams.bind(port);

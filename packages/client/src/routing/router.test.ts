@@ -176,6 +176,16 @@ it('decides for each port of a host by itself, as often as it is asked', () => {
   }
 });
 
+it('takes a forward directly in no case, but rejects and completes it', () => {
+  const rules = [rule('reject', ':25'), rule('direct', 'nas.example')];
+  const by = routerOf({ mode: 'auto', rules, namespaces: ['payments'] }, {});
+  const decided = ['nas.example', 'other.example', 'web.default.svc', 'mail.example:25'].map(text =>
+    by.decideForward(asked(text)),
+  );
+  expect(decided.map(({ way }) => way)).toEqual(['tunnel', 'tunnel', 'tunnel', 'reject']);
+  expect(by.decideForward(asked('db')).target.host).toBe('db.payments.svc.cluster.local');
+});
+
 it('remembers what was decided, and no more than it may', () => {
   const by = routerOf({ mode: 'auto' }, {});
   const first = by.decide(asked('a.b.svc'));

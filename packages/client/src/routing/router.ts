@@ -67,6 +67,15 @@ export class Router {
     return decision;
   }
 
+  /**
+   * For a port that stands for a target beyond the server, which is never taken directly: a mapped name, looked up here, leads to
+   * its own port.
+   */
+  decideForward(target: Target): Decision {
+    const decision = this.decide(target);
+    return decision.way === 'direct' ? { way: 'tunnel', target, because: FORWARDED } : decision;
+  }
+
   /** Whether a rule rejects an address, to which a name may have led that goes directly. */
   isRejected(address: string, port: number): boolean {
     return this.#ruleFor(readHost(address), port)?.way === 'reject';
@@ -172,4 +181,5 @@ export class Router {
 
 const ALL = 'all';
 const DEFAULT = 'no rule applies';
+const FORWARDED = 'it is forwarded';
 const NOT_OF_CLUSTER: Omit<Decision, 'target'> = { way: 'direct', because: 'auto: not of the cluster' };

@@ -8,7 +8,7 @@ interface Server {
   readonly health: LinkHealth;
 }
 
-/** Servers whose probes end as the test says, one a second; a number is a round trip in milliseconds. */
+/** Servers whose probes end as the test says, one a second; a number is a round trip in milliseconds, of the first two the least. */
 class Story {
   readonly servers: readonly Server[];
   readonly choice: Choice<Server>;
@@ -33,7 +33,10 @@ class Story {
       }
       const server = this.servers.find(({ name }) => name === event[0])!;
       if (event.endsWith('-')) server.health.bad('no answer', this.now);
-      else server.health.good(Number(event.slice(1)));
+      else {
+        if (server.health.state === 'unknown') server.health.good(999); // a first impression
+        server.health.good(Number(event.slice(1)));
+      }
       this.decide(server);
       this.now += 1000;
     }
@@ -87,6 +90,20 @@ describe('the choice', () => {
     ],
   ])('%s', (_, script, switches, count) => {
     expect(told(script, count)).toEqual(switches);
+  });
+
+  it('does not go by a first impression', () => {
+    const story = new Story(2);
+    for (const [server, roundTrip] of [
+      [0, 80],
+      [1, 30],
+      [1, 4],
+      [0, 5],
+    ] as const) {
+      story.servers[server]!.health.good(roundTrip);
+      story.decide(story.servers[server]);
+    }
+    expect(story.switches).toEqual([]);
   });
 
   it('does not go to a server that has just failed a connection', () => {

@@ -34,7 +34,7 @@ const DWELL_MS = 30_000;
  */
 export class Choice<C extends Candidate> {
   #active: C;
-  /** Whether every candidate has been heard of since the start, or since all was forgotten. */
+  /** Whether every candidate has been heard of, if healthy twice, since the start, or since all was forgotten. */
   #isSettled = false;
   #switchedAt = Number.NEGATIVE_INFINITY;
   /** How many probes in a row have spoken for a candidate, and in which way. */
@@ -68,7 +68,7 @@ export class Choice<C extends Candidate> {
       return to && this.#switch(to, 'unhealthy', now);
     }
     if (!this.#isSettled) {
-      if (candidates.some(({ health }) => health.state === 'unknown')) return undefined;
+      if (candidates.some(({ health }) => health.state !== 'unhealthy' && !health.isFamiliar)) return undefined;
       this.#isSettled = true;
       const to = best(candidates, now)!;
       return to === this.#active ? undefined : this.#switch(to, 'faster', now);

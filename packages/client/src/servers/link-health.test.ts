@@ -10,12 +10,14 @@ describe('the health of a server', () => {
     health.bad('no answer', 0);
     expect(health).toMatchObject({ state: 'unhealthy', reason: 'no answer', roundTrip: 20, badInARow: 1 });
     health.good(30);
-    expect(health).toMatchObject({ state: 'healthy', latency: 30, reason: undefined, badInARow: 0 });
+    expect(health).toMatchObject({ state: 'healthy', isFamiliar: false, latency: 30, reason: undefined, badInARow: 0 });
   });
 
   it('smooths round trips', () => {
     const health = new LinkHealth();
-    health.good(100);
+    health.good(300);
+    health.good(100); // the first one does not count for much
+    expect(health.latency).toBe(100);
     health.good(200);
     expect(health.latency).toBeCloseTo(120);
     expect(health.roundTrip).toBe(200);

@@ -39,6 +39,11 @@ export class LinkHealth {
     return this.#latency;
   }
 
+  /** Whether its latency is more than a first impression. */
+  get isFamiliar(): boolean {
+    return this.#goodInARow >= 2;
+  }
+
   get badInARow(): number {
     return this.#badInARow;
   }
@@ -51,8 +56,11 @@ export class LinkHealth {
 
   /** It has answered. */
   good(roundTrip: number): void {
-    const goesOn = this.#state === 'healthy' && this.#latency !== undefined;
-    this.#latency = goesOn ? this.#latency! + WEIGHT * (roundTrip - this.#latency!) : roundTrip;
+    const before = this.#state === 'healthy' ? this.#latency : undefined;
+    // A first round trip has look-ups in it, and code that has not run before: twice what the next one takes is common.
+    if (before === undefined) this.#latency = roundTrip;
+    else if (!this.isFamiliar) this.#latency = Math.min(before, roundTrip);
+    else this.#latency = before + WEIGHT * (roundTrip - before);
     this.#roundTrip = roundTrip;
     this.#state = 'healthy';
     this.#reason = undefined;

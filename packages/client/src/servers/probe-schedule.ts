@@ -1,8 +1,8 @@
-import type { HealthState, LinkHealth } from './link-health.ts';
+import type { LinkHealth } from './link-health.ts';
 
 /** What decides when a server is probed next. */
 export interface Probed {
-  readonly health: Pick<LinkHealth, 'state' | 'badInARow' | 'isSuspect' | 'isTrusted'>;
+  readonly health: Pick<LinkHealth, 'state' | 'badInARow' | 'isSuspect' | 'isFamiliar' | 'isTrusted'>;
   /** When its last probe ended, in milliseconds. */
   readonly probedAt: number;
   /** When it has last shown that it is alive. */
@@ -14,6 +14,8 @@ export const PROBE_MS = {
   /** The one in use, while it is. */
   active: 10_000,
   others: 30_000,
+  /** One that has been probed once. */
+  new: 1_000,
   /** One that is on its way back. */
   recovering: 5_000,
   /** One that is down: at first, by how much more each time, and at most. */
@@ -37,14 +39,14 @@ const MOST_A_SECOND = 0.5;
  */
 export function probeInterval({ health }: Probed, isInUse: boolean, count: number, now: number): number {
   if (health.isSuspect) return PROBE_MS.suspect;
-  const others = Math.max(PROBE_MS.others, (count / MOST_A_SECOND) * 1000);
-  const intervals: Record<HealthState, () => number> = {
-    unknown: () => 0,
-    unhealthy: () =>
-      Math.min(PROBE_MS.unhealthy * PROBE_MS.unhealthyGrowth ** (health.badInARow - 1), PROBE_MS.unhealthyMost),
-    healthy: () => (health.isTrusted(now) ? (isInUse ? PROBE_MS.active : others) : PROBE_MS.recovering),
-  };
-  return intervals[health.state]();
+  if (health.state === 'unknown') return 0;
+  if (health.state === 'unhealthy') {
+    const grown = PROBE_MS.unhealthy * PROBE_MS.unhealthyGrowth ** (health.badInARow - 1);
+    return Math.min(grown, PROBE_MS.unhealthyMost);
+  }
+  if (!health.isFamiliar) return PROBE_MS.new;
+  if (!health.isTrusted(now)) return PROBE_MS.recovering;
+  return isInUse ? PROBE_MS.active : Math.max(PROBE_MS.others, (count / MOST_A_SECOND) * 1000);
 }
 
 /**

@@ -275,7 +275,7 @@ describe('of several servers', () => {
     const slow = await startFakeServer(asked => void setTimeout(() => answerInformation(asked), 150));
     const fast = await podsocks();
     const { pool } = poolOf([slow.server, fast.server]);
-    await expect.poll(() => pool.active).toBe(pool.links[1]);
+    await expect.poll(() => pool.active, { timeout: 5_000 }).toBe(pool.links[1]);
   });
 
   it('at the start, one that accepts and never answers gets no request', async () => {
@@ -335,7 +335,7 @@ describe('after a sleep', () => {
     delay = 150;
     offset += 60_000;
     (await pool.reach()).connection.close();
-    await expect.poll(() => pool.active).toBe(pool.links[1]);
+    await expect.poll(() => pool.active, { timeout: 5_000 }).toBe(pool.links[1]);
   });
 
   it('a probe from before does not count', async () => {

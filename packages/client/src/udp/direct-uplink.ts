@@ -83,7 +83,7 @@ class DirectUplink implements Uplink {
       },
       () => {
         this.#names.delete(host);
-        name.waiting.release(() => this.#options.dropped('name'));
+        name.waiting.release(() => this.#drop('name'));
       },
     );
     return name;

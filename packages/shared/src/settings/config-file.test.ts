@@ -106,8 +106,6 @@ describe('readConfigFile', () => {
   });
 
   test.each([
-    ['plugin', 'plugins are not available yet; remove it at both ends'],
-    ['plugin_opts', 'plugins are not available yet'],
     ['nameserver', 'names are looked up by ss-server; put it into its file'],
     ['dns', 'it has another name here; use "nameserver" of ss-server'],
     ['dns_cache_size', 'answers are kept for their TTL; remove it'],

@@ -33,7 +33,6 @@ export const NO_EFFECT: Reasons = {
 
 /** Fields without which a program would do something else than its file says: refused, with the mend. */
 export const REFUSED: Reasons = {
-  ...forAll('plugin plugin_args plugin_mode plugin_opts', 'plugins are not available yet; remove it at both ends'),
   dns: 'it has another name here; use "nameserver" of ss-server',
   dns_cache_size: 'answers are kept for their TTL; remove it',
   nameserver: 'names are looked up by ss-server; put it into its file',
