@@ -14,6 +14,9 @@ const SUSPENDED_MS = process.env.PODSOCKS_SLOW === '1' ? 60_000 : 35_000;
 
 const SOON = { timeout: 30_000, interval: 200 };
 
+/** At the start each server is probed a second time after a second, and then one is chosen. */
+const SETTLING_MS = 2_000;
+
 /** A server that was down is looked at every 5 to 30 s, and has to stand for a while until it is gone back to. */
 const RETURN = { timeout: 120_000, interval: 500 };
 
@@ -36,7 +39,7 @@ function suite(): void {
       await withLaptop(running, known, [], async laptop => {
         await expectBest(expect, laptop, 'best');
         const load = laptop.startRequests();
-        await expectServedBy(expect, load.results, 'best', 0);
+        await expectServedBy(expect, load.results, 'best', Date.now() + SETTLING_MS);
 
         known[0].drop();
         const since = Date.now();
@@ -82,7 +85,7 @@ function suite(): void {
       const running = await nodes();
       const known = await Promise.all([
         running.addNode('refusing', { refuses: true }),
-        running.addNode('lost'),
+        running.addNode('lost', { refuses: true }),
         running.addNode('far', { delay: 200 }),
       ]);
       known[1].drop();
@@ -117,40 +120,37 @@ function suite(): void {
     });
   });
 
-  test.for(['0', '2'])(
-    "the laptop's address changed, with %s connections made ahead: the next request is served",
-    TEST,
-    async (ahead, { expect }) => {
-      const running = await nodes();
-      const known = await Promise.all([running.addNode(`near-${ahead}`), running.addNode(`next-${ahead}`)]);
+  test("the laptop's address changed: the next request is served", TEST, async ({ expect }) => {
+    const running = await nodes();
+    const known = await Promise.all([running.addNode('near'), running.addNode('next')]);
+    // Connections that were made ahead are those of an address that is not there any more.
+    for (const ahead of ['0', '2']) {
       await withLaptop(running, known, ['--preconnect', ahead], async laptop => {
         await expect.poll(laptop.health, SOON).toEqual(['healthy', 'healthy']);
         for (let i = 0; i < 3; i++) await laptop.ask();
         laptop.readdress();
-        expect(await laptop.ask()).toMatch(/^near-|^next-/);
+        expect(await laptop.ask()).toMatch(/^near$|^next$/);
       });
-    },
-  );
+    }
+  });
 
-  test.for(['-u', '--udp-over-tcp'])(
-    'an association goes on by another server (%s)',
-    TEST,
-    async (flag, { expect }) => {
-      const running = await nodes();
-      const known = await Promise.all([running.addNode(`one${flag}`), running.addNode(`other${flag}`)]);
+  test('an association goes on by another server', TEST, async ({ expect }) => {
+    const running = await nodes();
+    const known = await Promise.all([running.addNode('one'), running.addNode('other')]);
+    for (const flag of ['-u', '--udp-over-tcp']) {
       await withLaptop(running, known, [flag], async laptop => {
         await expect.poll(laptop.health, SOON).toEqual(['healthy', 'healthy']);
         const load = await laptop.startDatagrams();
         await expect.poll(() => load.results.length, SOON).toBeGreaterThan(0);
-        const first = await laptop.active();
-        const [used, spare] = known[0].name === first ? known : [known[1], known[0]];
+        const [used, spare] = (await laptop.active()) === 'one' ? known : [known[1], known[0]];
         used.drop();
         await expect.poll(() => load.results.at(-1)!.by, SOON).toBe(spare.name);
         expect(await laptop.active()).toBe(spare.name);
         await load.finish();
+        used.pass();
       });
-    },
-  );
+    }
+  });
 }
 
 describeWith(['ip', 'nft', 'curl'], 'several servers, under load', suite, podNetworkObstacle);

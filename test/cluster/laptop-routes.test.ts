@@ -108,4 +108,4 @@ describeCluster('what goes where from the laptop', () => {
     await startInformedClient(running, { port, flags: ['--namespace', 'default', '--namespace', 'db'] });
     expect(String(await fetchThrough(running, 'http://web/', ...through(port)))).toMatch(OF_WEB);
   });
-});
+}, ['dnsmasq']);

@@ -40,7 +40,7 @@ export interface ServerNode extends Leaf {
 export interface NodeOptions {
   /** Milliseconds that whatever is said takes, in each direction. */
   readonly delay?: number;
-  /** Whether there is no ss-server yet. */
+  /** Whether there is no ss-server. */
   readonly refuses?: boolean;
 }
 
@@ -48,8 +48,8 @@ export interface ServerNodes {
   /** Of what answers at {@link TARGET_PORT}, by TCP and UDP, with the address that asks. */
   readonly target: string;
   addNode(name: string, options?: NodeOptions): Promise<ServerNode>;
-  addLaptop(role: string): Leaf;
-  /** Starts something that ends with the rest. */
+  addLaptop(): Leaf;
+  /** Starts something that ends with the rest: one after the other, as a busy machine does not start a dozen in time. */
   start(host: Host, title: string, command: Command, ready: Ready): Promise<SignalledRun>;
   close(): Promise<void>;
 }
@@ -57,15 +57,21 @@ export interface ServerNodes {
 export async function startServerNodes(): Promise<ServerNodes> {
   const network = createRoutedNetwork();
   const runs: SignalledRun[] = [];
+  let laptops = 0;
   const close = async () => {
     for (const run of runs) run.signal('SIGKILL');
     await Promise.all(runs.map(run => run.stop()));
     network.remove();
   };
-  const start: ServerNodes['start'] = async (host, title, command, ready) => {
-    const run = await startSignalled(host, title, command, ready);
-    runs.push(run);
-    return run;
+  let before: Promise<unknown> = Promise.resolve();
+  const start: ServerNodes['start'] = (host, title, command, ready) => {
+    const starting = before.then(async () => {
+      const run = await startSignalled(host, title, command, ready);
+      runs.push(run);
+      return run;
+    });
+    before = starting.catch(() => {});
+    return starting;
   };
   try {
     const target = network.addLeaf('target');
@@ -74,7 +80,7 @@ export async function startServerNodes(): Promise<ServerNodes> {
     return {
       target: target.address,
       addNode: (name, options = {}) => startNode({ ...network.addLeaf(name), name }, options, start),
-      addLaptop: network.addLeaf,
+      addLaptop: () => network.addLeaf(`laptop-${++laptops}`),
       start,
       close,
     };

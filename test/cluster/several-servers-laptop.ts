@@ -69,7 +69,7 @@ export async function withLaptop(
 ): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'podsocks-laptop-'));
   const logPath = join(directory, 'log');
-  const leaf = nodes.addLaptop(`laptop-of-${known[0]!.name}`);
+  const leaf = nodes.addLaptop();
   const client = commandOf('podsocks', 'client');
   const urls = known.map(({ url }) => url);
   // A test needs all of the log, not its end.

@@ -162,6 +162,14 @@ describe('ss-local', () => {
     ],
     [['--servers-file', 'list.json'], ['server list        list.json']],
     [
+      ['--plugin', 'obfs-local', '--plugin-opts', 'obfs=http;key=hunter2'],
+      ['server             example.com:30888 2022-blake3-aes-256-gcm (cluster), through obfs-local, with options'],
+    ],
+    [
+      ['--plugin', './mine'],
+      ['server             example.com:30888 2022-blake3-aes-256-gcm (cluster), through ./mine'],
+    ],
+    [
       [
         '--route-default',
         'direct',
@@ -243,6 +251,11 @@ describe('ss-local', () => {
     ],
     [[SERVER_URL, '--upstream', 'http://a:hunter2@b'], 'ss-local: --upstream: has no port'],
     [['--dns', SERVER_URL], 'ss-local: --dns: is a URL; put the URL ahead of --dns'],
+    [[SERVER_URL, '--plugin-opts', 'hunter2'], 'ss-local: --plugin-opts: there is no plugin for them; give one with'],
+    [
+      [SERVER_URL, '--plugin', 'x', '--upstream', 'http://a:1'],
+      'ss-local: --upstream: a plugin (--plugin) connects by',
+    ],
     [[SERVER_URL, '--acl', '/no/such'], 'ss-local: --acl: cannot read /no/such (ENOENT)'],
     [[SERVER_URL, '--namespace', 'a.b'], 'ss-local: --namespace: "a.b" is no namespace'],
     [['-s', SERVER_URL], 'ss-local: -s (--server): what is given is not a host'],
@@ -276,6 +289,8 @@ describe('--help', () => {
         '--servers-file',
         '--upstream',
         '--preconnect',
+        '--plugin',
+        '--plugin-opts',
         '-b',
         '-l',
         '--lan',
@@ -336,7 +351,16 @@ describe('--help', () => {
       ...['SS_DNS', 'SS_DNS_SERVER', 'SS_DNS_UPSTREAM', 'SS_DNS_ZONE'],
       ...['SS_DRAIN_TIMEOUT', 'SS_LOCAL_ADDRESS', 'SS_LOCAL_PORT', 'SS_LOG_FORMAT'],
       ...['SS_LOG_LEVEL', 'SS_MAX_CONNECTIONS', 'SS_METHOD', 'SS_MODE', 'SS_NAMESPACE'],
-      ...['SS_PASSWORD', 'SS_PASSWORD_FILE', 'SS_PRECONNECT', 'SS_REJECT', 'SS_ROUTE', 'SS_ROUTE_DEFAULT'],
+      ...[
+        'SS_PASSWORD',
+        'SS_PASSWORD_FILE',
+        'SS_PLUGIN',
+        'SS_PLUGIN_OPTS',
+        'SS_PRECONNECT',
+        'SS_REJECT',
+        'SS_ROUTE',
+        'SS_ROUTE_DEFAULT',
+      ],
       ...['SS_SERVER', 'SS_SERVERS_FILE', 'SS_SERVERS_URL'],
       ...[
         'SS_SERVER_PORT',
@@ -363,6 +387,7 @@ describe('--help', () => {
       '--lan-allow': ['--lan'],
       '--lan-open': ['--lan'],
       '--max-connections-per-client': ['--lan'],
+      '--plugin-opts': ['--plugin', 'x'],
     };
     const values: Record<string, string> = {
       '--method': 'aes-256-gcm',

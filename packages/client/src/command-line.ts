@@ -11,6 +11,7 @@ import { CLIENT_SETTINGS, type ClientConfig, loadClient } from './config.ts';
 import { describeRoutes } from './routing/fields.ts';
 import { formatDocumentUrl } from './servers/document-url.ts';
 import { formatUpstream } from './servers/upstream/upstream.ts';
+import type { Server } from './servers.ts';
 import { checklist } from './status/checklist.ts';
 import { addSubcommands } from './subcommands.ts';
 import { withoutUrlsAhead } from './url-ahead.ts';
@@ -101,12 +102,7 @@ function describe(config: ClientConfig): Row[] {
   const { dns, lan } = config;
   return [
     ['listen', listed(listen)],
-    ...servers.map(
-      (server): Row => [
-        'server',
-        `${formatTarget(server)} ${server.method.name}${server.name ? ` (${server.name})` : ''}`,
-      ],
-    ),
+    ...servers.map((server): Row => ['server', describeServer(server)]),
     ...(document
       ? ([['server list', document.kind === 'url' ? formatDocumentUrl(document.url) : document.path]] as Row[])
       : []),
@@ -140,6 +136,13 @@ function describe(config: ClientConfig): Row[] {
         ] as Row[])
       : []),
   ];
+}
+
+/** The options of a plugin may hold secrets. */
+function describeServer({ host, port, method, name, plugin }: Server): string {
+  const options = plugin?.options === undefined ? '' : ', with options';
+  const through = plugin === undefined ? '' : `, through ${plugin.command}${options}`;
+  return `${formatTarget({ host, port })} ${method.name}${name ? ` (${name})` : ''}${through}`;
 }
 
 function listed(endpoints: readonly Endpoint[]): string {

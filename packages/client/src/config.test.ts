@@ -224,6 +224,23 @@ const settings: readonly {
     pick: ({ config }) => config.preconnect,
   },
   {
+    name: 'plugin',
+    flag: ['a', 'a'],
+    env: ['SS_PLUGIN', './b', './b'],
+    file: ['plugin', 'c', 'c'],
+    none: [undefined],
+    pick: ({ config }) => config.servers[0]?.plugin?.command,
+  },
+  {
+    name: 'pluginOpts',
+    flag: ['a=1;b', 'a=1;b'],
+    env: ['SS_PLUGIN_OPTS', 'c', 'c'],
+    file: ['plugin_opts', 'd', 'd'],
+    beside: { plugin: 'x' },
+    none: [undefined],
+    pick: ({ config }) => config.servers[0]?.plugin?.options,
+  },
+  {
     name: 'lan',
     flag: [true, true],
     file: ['lan', false, false],
@@ -727,6 +744,48 @@ describe('other machines', () => {
   });
 });
 
+describe('plugins', () => {
+  const pluginsOf = (sources: Sources) =>
+    load(sources).config.servers.map(({ plugin }) => plugin && [plugin.command, plugin.options, plugin.from]);
+
+  test('come from a URL, where they are known ones', () => {
+    const given = url({ plugin: 'obfs-local;obfs=http;obfs-host=a.example' });
+    expect(pluginsOf({ flags: { url: given } })).toEqual([['obfs-local', 'obfs=http;obfs-host=a.example', 'ss://URL']]);
+    expect(pluginsOf({ flags: { url: url({ plugin: 'v2ray-plugin' }) } })).toEqual([
+      ['v2ray-plugin', undefined, 'ss://URL'],
+    ]);
+  });
+
+  test('of a URL give way to --plugin, and to nothing with an empty one', () => {
+    const given = url({ plugin: 'poweroff;a=b' });
+    expect(pluginsOf({ flags: { url: given, plugin: './mine' } })).toEqual([['./mine', 'a=b', '--plugin']]);
+    expect(pluginsOf({ flags: { url: given, plugin: '' } })).toEqual([undefined]);
+    expect(pluginsOf({ env: { SS_URL: given }, flags: { plugin: 'x', pluginOpts: 'c' } })).toEqual([
+      ['x', 'c', '--plugin'],
+    ]);
+  });
+
+  test('of a list belong each to its server', () => {
+    const servers = [
+      { ...server, plugin: './one', plugin_opts: 'a' },
+      { ...server, plugin: '', plugin_opts: null },
+      server,
+    ];
+    const place = expect.stringMatching(/: servers\[0\]\.plugin$/);
+    expect(pluginsOf({ file: { servers } })).toEqual([['./one', 'a', place], undefined, undefined]);
+    const below = expect.stringMatching(/config\.json: plugin$/);
+    const all = pluginsOf({ file: { servers, plugin: 'x' } });
+    expect(all[0]).toEqual(['./one', 'a', place]);
+    expect(all[2]).toEqual(['x', undefined, below]);
+  });
+
+  test('get the environment, without what holds passwords', () => {
+    const env = { SS_PLUGIN: 'x', SS_PASSWORD: A, SS_SERVER: 'x', SS_PLUGIN_OPTS: 'y', HTTPS_PROXY: 'p', PATH: '/bin' };
+    expect(load({ env }).config.servers[0]?.plugin?.environment).toEqual({ HTTPS_PROXY: 'p', PATH: '/bin' });
+    expect(load({ env: { SS_SERVERS_FILE: 'x', PATH: '/bin' } }).config.pluginEnvironment).toEqual({ PATH: '/bin' });
+  });
+});
+
 describe('lists of servers', () => {
   test('need no other server, and may stand beside others', () => {
     expect(load({ env: { SS_SERVERS_FILE: 'x' } }).config).toMatchObject({ servers: [], document: { path: 'x' } });
@@ -747,6 +806,8 @@ describe('what has no effect is told of, with the mend', () => {
     [{ env: { SS_DNS_ZONE: 'a.example' } }, ['SS_DNS_ZONE: has no effect without a local DNS server; add --dns']],
     [{ file: { dns_upstream: '1.1.1.1' } }, ['dns_upstream: has no effect without a local DNS server; add --dns']],
     [{ flags: { dns: 'off', dnsZone: ['a'] } }, ['--dns-zone: has no effect without']],
+    [{ flags: { plugin: 'x', udp: true } }, ['--plugin: UDP goes past the plugin, directly to the server; to send']],
+    [{ flags: { plugin: 'x', udp: true, udpOverTcp: true } }, []],
     [{ flags: { udpPorts: '1' } }, ['--udp-ports: has no effect without UDP; add -u, or leave it out']],
     [{ file: { udp_advertise: '192.0.2.1' } }, ['udp_advertise: has no effect without UDP; add -u']],
     [
@@ -761,197 +822,4 @@ describe('what has no effect is told of, with the mend', () => {
     const { warnings } = load({ ...others, file: { ...server, ...file } });
     expect(warnings).toEqual(expected.map(text => expect.stringContaining(text)));
   });
-});
-
-test.each<[Sources, string]>([
-  [{}, 'no server; give an ss:// URL, -s (--server), SS_URL'],
-  [{ flags: { server: ['x'] } }, '-s (--server): no password for x; give it as SS_PASSWORD'],
-  [{ flags: { url: 'ss://hunter2' } }, 'ss://URL: the ss:// URL is not usable'],
-  [{ env: { SS_URL: 'ss://hunter2' } }, 'SS_URL: the ss:// URL is not usable'],
-  [
-    { flags: { url: url({ plugin: 'obfs-local' }) } },
-    'ss://URL: the server wants a plugin, and plugins are not available yet',
-  ],
-  [
-    { flags: { url: url(), server: ['x'] } },
-    'ss://URL and -s (--server) both say how to reach the server; leave one out',
-  ],
-  [{ flags: { url: url(), password: 'hunter2' } }, 'ss://URL and -k (--password) both'],
-  [{ env: { SS_URL: url(), SS_METHOD: 'aes-256-gcm' } }, 'SS_URL and SS_METHOD both'],
-  [{ flags: { url: url({ password: 'hunter2' }) } }, 'ss://URL: the key of 2022-blake3-aes-256-gcm has to be 32 bytes'],
-  [{ env: { SS_PASSWORD: 'hunter2', SS_SERVER: 'x' } }, 'SS_PASSWORD: the key of'],
-  [
-    { file: { ...server, servers: [{ server: 'y', password: A }] } },
-    'server: is given beside "servers"; put it into the list',
-  ],
-  [{ file: { servers: [] } }, 'servers: has no server that is not disabled; add one'],
-  [{ file: { servers: [{ ...server, disabled: true }] } }, 'servers: has no server that is not disabled'],
-  [{ file: { servers: [{ password: A }] } }, 'servers[0]: has no host; add "server"'],
-  [{ file: { servers: [server, { server: 'y' }] } }, 'servers[1]: no password for y; give it'],
-  [{ file: { servers: [{ server: 'y', password: 'hunter2' }] } }, 'servers[0].password: the key of'],
-  [
-    { file: { servers: [{ ...server, server_port: 0 }] } },
-    'servers[0].server_port: "0" is not a port; give a number from 1',
-  ],
-  [{ file: { servers: [{ ...server, plugin: 'obfs-local' }] } }, 'servers[0].plugin: plugins are not available yet'],
-  [
-    { file: { servers: [{ ...server, mode: 'udp' }] } },
-    'servers[0].mode: "udp" is not one of tcp_only, tcp_and_udp, udp_only',
-  ],
-  [{ file: { ...server, mode: 'udp' } }, 'mode: "udp" is not one of tcp_only, tcp_and_udp, udp_only'],
-  [{ file: server, env: { SS_MODE: 'TCP' } }, 'SS_MODE: "TCP" is not one of tcp_only, tcp_and_udp, udp_only'],
-  [{ file: server, flags: { mode: '' } }, '--mode: "" is not one of tcp_only, tcp_and_udp, udp_only'],
-  [{ file: { ...server, udp_over_tcp: 'yes' } }, 'udp_over_tcp: has to be true or false'],
-  [
-    { file: server, flags: { udpAdvertise: 'laptop.example' } },
-    '--udp-advertise: is not an IP address; give the one under which clients reach this machine',
-  ],
-  [{ file: server, env: { SS_UDP_ADVERTISE: '10.0.0.1:53' } }, 'SS_UDP_ADVERTISE: is not an IP address; give the one'],
-  [{ file: server, flags: { connectReply: 'late' } }, '--connect-reply: "late" is not one of auto, early'],
-  [{ file: { ...server, udp_advertise: '10.0.0' } }, 'udp_advertise: is not an IP address; give the one'],
-  [{ file: { ...server, udp_advertise: ['10.0.0.1'] } }, 'udp_advertise: has to be text in double quotes'],
-  [
-    { file: server, flags: { udpPorts: '40099-40000' } },
-    '--udp-ports: is no range of ports; give the first and the last, such as 40000-40099',
-  ],
-  ...['0', '0-5', '1-65536', '-5', '5-', '', ' 5', '5 - 6', '1-2-3', '1.5', '4e4', 'any'].map(
-    (udpPorts): [Sources, string] => [{ file: server, flags: { udpPorts } }, '--udp-ports: is no range of ports; give'],
-  ),
-  [{ file: server, env: { SS_UDP_PORTS: '70000' } }, 'SS_UDP_PORTS: is no range of ports; give'],
-  [{ file: { ...server, udp_ports: '2-1' } }, 'udp_ports: is no range of ports; give'],
-  [{ file: { ...server, udp_ports: 40_000 } }, 'udp_ports: has to be text in double quotes'],
-  [
-    { file: { servers: [{ ...server, serverport: 1 }] } },
-    'servers[0].serverport: unknown field; did you mean "server_port"?',
-  ],
-  [{ file: { server: 'x:0', password: A } }, 'server: no server has port 0; give its port'],
-  [{ file: { ...server, users: [{ name: 'a', password: 'hunter2' }] } }, 'users: they belong to ss-server'],
-  [{ file: { ...server, protocol: 'http' } }, 'protocol: "http" is not one of socks'],
-  [
-    { file: { ...server, nameserver: '10.0.0.1' } },
-    'nameserver: names are looked up by ss-server; put it into its file',
-  ],
-  [{ file: { ...server, acl: '/no/such' } }, 'acl: cannot read /no/such (ENOENT); check the path'],
-  [
-    { flags: { serversUrl: 'https://a.example/', serversFile: 'x' } },
-    '--servers-url and --servers-file both say where the list of servers is; leave one out',
-  ],
-  [
-    { file: { servers_url: 'https://a.example/', servers_file: 'x' } },
-    'servers_file both say where the list of servers',
-  ],
-  [
-    { flags: { serversUrl: 'http://hunter2.example/hunter2' } },
-    '--servers-url: has to begin with https://: the passwords',
-  ],
-  [
-    { env: { SS_SERVERS_URL: 'ssconf://hunter2' } },
-    'SS_SERVERS_URL: has the scheme ssconf; give the same with https://',
-  ],
-  [{ file: { servers_url: 'hunter2' } }, 'servers_url: is not a URL; give https://…'],
-  [{ file: { servers_url: 1 } }, 'servers_url: has to be text in double quotes'],
-  [{ file: server, flags: { upstream: 'proxy:3128' } }, '--upstream: has a scheme that is not known; give socks5://'],
-  [{ file: server, env: { SS_UPSTREAM: 'http://a:hunter2@proxy' } }, 'SS_UPSTREAM: has no port, and proxies have none'],
-  [{ file: { ...server, upstream: 'http://:hunter2@proxy:1' } }, 'upstream: has a password and no user; give user:'],
-  [
-    { file: server, flags: { preconnect: '33' } },
-    '--preconnect: is not a number of connections; give one from 0 to 32',
-  ],
-  [{ file: { ...server, preconnect: -1 } }, 'preconnect: is not a number of connections; give one from 0 to 32'],
-  [
-    { file: server, flags: { lan: true } },
-    '--lan: everybody on the local network could use the tunnel; give --socks-username and --socks-password-file ' +
-      '(or "socks_users"), or say --lan-open if that is what you want',
-  ],
-  [{ file: { ...server, lan: true, lan_open: false } }, 'lan: everybody on the local network could use the tunnel'],
-  [{ file: { ...server, lan: 'yes' } }, 'lan: has to be true or false'],
-  [
-    { file: server, flags: { lanAllow: ['10.0.0.0/8'] } },
-    '--lan-allow: says whom --lan lets in; add --lan, or leave it',
-  ],
-  [{ file: server, flags: { lanOpen: true } }, '--lan-open: says whom --lan lets in; add --lan'],
-  [{ file: { ...server, max_connections_per_client: 5 } }, 'max_connections_per_client: says whom --lan lets in; add'],
-  [{ file: { ...server, lan_allow: '10.0.0.0/8', lan: false } }, 'lan_allow: says whom --lan lets in; add --lan'],
-  [
-    { file: server, flags: { lan: true, lanOpen: true, lanAllow: ['10.0.0.0/33'] } },
-    '--lan-allow: is not a network; give it as 192.168.1.0/24',
-  ],
-  [{ file: { ...server, lan_allow: ['home'] } }, 'lan_allow: is not a network; give it as 192.168.1.0/24'],
-  [{ file: server, flags: { maxConnectionsPerClient: '0' } }, '--max-connections-per-client: "0" is not a count; give'],
-  [{ file: server, flags: { route: 'some' } }, '--route: "some" is not one of auto, all, rules'],
-  [{ file: { ...server, route: 'some' } }, 'route: "some" is not one of auto, all, rules'],
-  [
-    { file: server, env: { SS_TUNNEL: 'a, http://b' } },
-    'SS_TUNNEL: "http://b" is no target of a route; write a network',
-  ],
-  [{ file: server, flags: { direct: ['10.0.0.1/8'] } }, '--direct: 10.0.0.1/8 has bits behind its prefix'],
-  [{ file: server, flags: { reject: ['a:b'] } }, '--reject: "a:b" is no target of a route'],
-  [{ file: { ...server, tunnel: ['a'] } }, 'tunnel: unknown field; '],
-  [{ file: { ...server, routes: [{ to: 'a' }] } }, 'routes[0].way: is missing; it has to be text'],
-  [{ file: { ...server, routes: [{ way: 'tunnel', to: 'a b' }] } }, 'routes[0].to: "a b" is no target of a route'],
-  [{ file: server, env: { SS_ROUTE_DEFAULT: 'no' } }, 'SS_ROUTE_DEFAULT: "no" is not one of tunnel, direct, reject'],
-  [{ file: server, flags: { namespace: ['a.b'] } }, '--namespace: "a.b" is no namespace; give a name as kubectl'],
-  [{ file: server, flags: { forward: ['1:a'] } }, '-L (--forward): is not [bind:]port:host:port, such as 5432:db'],
-  [{ file: { ...server, forwards: ['1:a:0'] } }, 'forwards: "0" is not a port; give a number from 1 to 65535'],
-  [
-    { file: server, flags: { forward: ['1000:a:1', '127.0.0.1:1000:b:2'] } },
-    '-L (--forward): 127.0.0.1:1000/tcp is to be two things; give each its own port',
-  ],
-  [
-    { file: { ...server, forwards: ['[::]:1:a:1/udp', '[::]:1:a:1/udp'] } },
-    'forwards: [::]:1/udp is to be two things; give each its own port',
-  ],
-  [{ file: server, flags: { forward: ['1080:a:1'] } }, '-L (--forward): 127.0.0.1:1080/tcp is to be two things; give'],
-  [
-    { file: { ...server, local_port: 7, local_address: '::1' }, flags: { forward: ['[::1]:7:a:1'] } },
-    '-L (--forward): [::1]:7/tcp is to be two things; give each its own port',
-  ],
-  [{ file: server, flags: { map: ['redis'] } }, '--map: is not host:port, such as redis-0.redis.default'],
-  [
-    { file: server, flags: { map: ['10.0.0.1:1'] } },
-    '--map: 10.0.0.1 is an address, and the local DNS can give another',
-  ],
-  [{ file: { ...server, maps: ['a:1', 'A.:1'] } }, 'maps: a:1 is there twice; leave one out'],
-  [{ file: server, flags: { dns: 'ss://hunter2' } }, '--dns: is a URL; put the URL ahead of --dns, or write --dns='],
-  [{ file: server, env: { SS_DNS: 'localhost' } }, 'SS_DNS: "localhost" is no IP address; give one of this machine'],
-  [{ file: { ...server, dns: 5354 } }, 'dns: has to be text in double quotes'],
-  [{ file: server, flags: { dnsServer: ['10.96.0.10:0'] } }, '--dns-server: no server has port 0; give its port'],
-  [{ file: server, env: { SS_DNS_ZONE: '*.a' } }, 'SS_DNS_ZONE: "*.a" is no domain; give one such as cluster.local'],
-  [{ file: { ...server, dns_upstream: ['dns.example'] } }, 'dns_upstream: "dns.example" is no IP address; give one'],
-  [
-    { file: { ...server, online_config: { hunter2: 1 } } },
-    'online_config: it has another name here; use "servers_url"',
-  ],
-  [{ file: { ...server, outbound_proxy: 'hunter2' } }, 'outbound_proxy: it has another name here; use "upstream"'],
-  [
-    { file: { ...server, local_address: '127.0.0.1:1080' } },
-    'local_address: is an address with a port; give the port as -l',
-  ],
-  [
-    { file: server, flags: { socksUsername: 'a' } },
-    '--socks-username: there is no password for it; give --socks-password-file',
-  ],
-  [{ file: server, env: { SS_SOCKS_PASSWORD: 'hunter2' } }, 'SS_SOCKS_PASSWORD: there is no user name for it; give'],
-  [
-    { file: { ...server, socks_users: [{ username: '', password: 'hunter2' }] } },
-    'socks_users: a SOCKS username has 1 to 255 bytes',
-  ],
-  [
-    { file: server, env: { SS_SOCKS_USERNAME: 'a', SS_SOCKS_PASSWORD: 'hunter2'.repeat(40) } },
-    'SS_SOCKS_USERNAME: a SOCKS password has 1 to 255 bytes, this one has 280; give another',
-  ],
-  [
-    {
-      file: {
-        ...server,
-        socks_users: [
-          { username: 'a', password: 'hunter2' },
-          { username: 'a', password: 'hunter2' },
-        ],
-      },
-    },
-    'socks_users: a user name is there twice; give each user its own',
-  ],
-])('an error names place, fault and mend, never the secret: %#', (sources, expected) => {
-  expect(complaint(sources)).toContain(expected);
 });

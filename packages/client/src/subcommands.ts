@@ -6,7 +6,7 @@ import { type ClientConfig, loadClient, loadLocal } from './config.ts';
 import { addDnsCommands } from './dns-install/dns-command.ts';
 import { thisSystem } from './dns-install/system.ts';
 import { addDoctorCommand } from './doctor/doctor-command.ts';
-import { openServers } from './doctor/open-servers.ts';
+import { openExamined } from './doctor/examined-servers.ts';
 import { fetchStatus, localEndpoint } from './local-instance.ts';
 import { addEnvCommand } from './programs/env-command.ts';
 import { addRunCommand } from './programs/run-command.ts';
@@ -34,7 +34,7 @@ export function addSubcommands(program: Command, options: SubcommandOptions): vo
   const instance = { localEndpoint, loadLocal, fetchStatus };
 
   addStatusCommand(program, env, surroundings, instance);
-  addDoctorCommand(program, env, surroundings, { openServers, setExitCode });
+  addDoctorCommand(program, env, surroundings, { openExamined, setExitCode });
   addEnvCommand(program, env, surroundings, { ...instance, platform });
   const running = { ...instance, loadClient, start, argv, system: runSystem, exit: setExitCode };
   addRunCommand(program, env, surroundings, running);

@@ -35,8 +35,8 @@ beforeEach(() => {
 
 const unreachable = () => Promise.reject(new Error('dialled'));
 
-/** As openServers does it, of servers that nobody reaches. */
-async function openServers({ config }: LoadedClient): ReturnType<DoctorDependencies['openServers']> {
+/** As openExamined does it, of servers that nobody reaches. */
+async function openExamined({ config }: LoadedClient): ReturnType<DoctorDependencies['openExamined']> {
   return {
     servers: config.servers.map(server => examinedServer(server, config, unreachable)),
     close: async () => void closed++,
@@ -45,7 +45,7 @@ async function openServers({ config }: LoadedClient): ReturnType<DoctorDependenc
 
 let closed = 0;
 
-async function doctor(argv: readonly string[], env: Record<string, string> = {}, open = openServers) {
+async function doctor(argv: readonly string[], env: Record<string, string> = {}, open = openExamined) {
   const [out, err]: [string[], string[]] = [[], []];
   const codes: number[] = [];
   closed = 0;
@@ -56,7 +56,7 @@ async function doctor(argv: readonly string[], env: Record<string, string> = {},
   };
   const program = createProgram({ name: 'ss-local', version: '0', summary: '' }, CLIENT_SETTINGS, surroundings.stdout);
   program.action(() => {});
-  addDoctorCommand(program, env, surroundings, { openServers: open, setExitCode: code => void codes.push(code) });
+  addDoctorCommand(program, env, surroundings, { openExamined: open, setExitCode: code => void codes.push(code) });
   await program.parseAsync(argv, { from: 'user' });
   return { out: out.join(''), err: err.join(''), codes, closed };
 }
@@ -221,7 +221,7 @@ it('--help says the exit codes', async () => {
     stderr: { write() {} },
     events: new EventEmitter(),
   };
-  addDoctorCommand(program, {}, surroundings, { openServers, setExitCode() {} });
+  addDoctorCommand(program, {}, surroundings, { openExamined, setExitCode() {} });
   await expect(program.parseAsync(['doctor', '--help'], { from: 'user' })).rejects.toThrow();
   const text = help.join('');
   for (const [stage, code] of Object.entries(STAGES)) expect(text).toContain(`${code} ${stage}`);

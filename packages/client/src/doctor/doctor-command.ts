@@ -7,14 +7,14 @@ import type { Command } from 'commander';
 import { type LoadedClient, loadClient } from '../config.ts';
 import { examine } from './examine.ts';
 import { type Examination, exitCodeOf, type Finding, STAGES } from './finding.ts';
-import type { OpenedServers } from './open-servers.ts';
+import type { OpenedExamined } from './examined-servers.ts';
 
 const DOCTOR_SETTINGS = {
   json: toggle('--json', 'print it as JSON'),
 } satisfies Settings;
 
 export interface DoctorDependencies {
-  readonly openServers: (loaded: LoadedClient) => Promise<OpenedServers>;
+  readonly openExamined: (loaded: LoadedClient) => Promise<OpenedExamined>;
   readonly setExitCode: (code: number) => void;
 }
 
@@ -23,7 +23,7 @@ export function addDoctorCommand(
   program: Command,
   env: Readonly<Record<string, string | undefined>>,
   surroundings: Surroundings,
-  { openServers, setExitCode }: DoctorDependencies,
+  { openExamined, setExitCode }: DoctorDependencies,
 ): void {
   const { stdout } = surroundings;
   const command = program
@@ -41,7 +41,7 @@ export function addDoctorCommand(
     const target = given === undefined ? undefined : parseTarget(given);
     const loaded = loadClient(program.opts(), env);
     if (!isJson) printWarnings('ss-local', loaded, surroundings);
-    const opened = await openServers(loaded);
+    const opened = await openExamined(loaded);
     const examinations: Examination[] = [];
     for (const link of opened.servers) {
       const { name } = link.server;

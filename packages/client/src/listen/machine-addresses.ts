@@ -23,3 +23,14 @@ export function plainAddress(address: string): string {
   const bare = address.replace(/%.*$/, '');
   return ipv4OfMapped(bare) ?? bare;
 }
+
+/** The networks that this machine is in, as CIDRs of its addresses. */
+export function attachedNetworks(): string[] {
+  return Object.values(networkInterfaces()).flatMap(entries => entries?.flatMap(({ cidr }) => cidr ?? []) ?? []);
+}
+
+/** The IPv4 addresses by which other machines of the local network reach this one. */
+export function lanAddresses(): string[] {
+  const all = Object.values(networkInterfaces()).flatMap(entries => entries ?? []);
+  return all.filter(({ internal, family }) => !internal && family === 'IPv4').map(({ address }) => address);
+}

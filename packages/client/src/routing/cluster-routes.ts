@@ -4,6 +4,7 @@ import { contains, formatNetwork, type Network, parseNetwork, readNetwork } from
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { parseHost } from '@podsocks/shared/settings/values';
 import { INFORMATION_HOST } from '@podsocks/shared/wire/information';
+import type { KnownServer } from '../servers/known-server.ts';
 import { type AskedHost, addressOfReverseName, isLocalhost } from './asked-host.ts';
 
 /** What a server says of its cluster; see ClusterInformation. */
@@ -15,6 +16,17 @@ export interface KnownCluster {
   /** CIDRs. */
   readonly allowed: readonly string[];
   readonly default: 'allow' | 'deny';
+}
+
+/** What of a server's words is about its cluster. */
+export function clusterOf({ domain, namespace, nameservers, allowed, default: otherwise }: KnownServer): KnownCluster {
+  return {
+    ...(domain && { domain }),
+    ...(namespace && { namespace }),
+    nameservers: nameservers.map(({ host }) => host),
+    allowed,
+    default: otherwise,
+  };
 }
 
 export interface ClusterRoutesOptions {

@@ -76,6 +76,7 @@ describe('the choice', () => {
     ['not for less than 30 %', 'a1000 b1000 +60 b750 b750 b750 b750 b750 b750', []],
     ['returns after two good probes', 'a50 b50 +60 a- a50 +60 a50 a50 a50', ['b unhealthy', 'a preferred']],
     ['not after one', 'a50 b50 +60 a- +60 a50', ['b unhealthy']],
+    ['be it faster by now', 'a50 b50 +60 a- a10 +60 a10 a10', ['b unhealthy', 'a preferred']],
     ['not to one that is slower than before', 'a50 b50 +60 a- +60 a90 a90 a90 a90 a90', ['b unhealthy']],
     ['not before half a minute is over', 'a50 b50 +60 a- a50 a50 a50 a50', ['b unhealthy']],
     [

@@ -100,10 +100,10 @@ export class Choice<C extends Candidate> {
 
   /** @param fastest of all, in milliseconds: of three that are each a little slower than the next, the first is not as fast. */
   #reasonFor(candidate: C, comesFirst: boolean, fastest: number): 'faster' | 'preferred' | undefined {
-    if (isFaster(candidate, this.#active)) return 'faster';
     const { latency = Number.MAX_VALUE } = candidate.health;
     const isAsFast = latency <= fastest * (1 + AS_FAST_WITHIN) + AS_FAST_WITHIN_MS;
-    return comesFirst && isAsFast ? 'preferred' : undefined;
+    if (comesFirst && isAsFast) return 'preferred'; // which takes fewer probes
+    return isFaster(candidate, this.#active) ? 'faster' : undefined;
   }
 
   #switch(to: C, because: Switch<C>['because'], now: number): Switch<C> {

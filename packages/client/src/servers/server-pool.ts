@@ -134,7 +134,8 @@ export class ServerPool {
    */
   async reach({ signal, avoid }: ReachOptions = {}): Promise<Reached> {
     this.used();
-    this.#checkWake();
+    // From an address that is not there any more nothing gets out, and nobody is told.
+    this.#checkWake((this.#preconnected?.length ?? 0) > 0);
     const timeout = this.#isWatched ? this.#forgotAt + PATIENCE_MS - this.#now() : 0;
     await awaitHealthy({ links: () => this.#links, heard: this.#heard, timeout, signal });
     const ordered = preference(this.#links, this.active);
@@ -239,8 +240,8 @@ export class ServerPool {
     this.#prober?.probeDue();
   }
 
-  #checkWake(): void {
-    const upheaval = this.#ticking === undefined ? undefined : this.#wake.check();
+  #checkWake(looks = false): void {
+    const upheaval = this.#ticking === undefined ? undefined : this.#wake.check(looks);
     if (upheaval === undefined) return;
     this.#options.log.info(AFTER[upheaval]);
     this.#forget();
@@ -291,6 +292,6 @@ function reasonOf({ because, to }: Switch<ServerLink>, { label, health }: Server
   const time = (latency: number | undefined) => `${Math.round(latency ?? 0)} ms`;
   if (because === 'unhealthy') return `${label} is unhealthy: ${health.reason}`;
   if (because === 'gone') return `${label} is not in the list any more`;
-  if (because === 'preferred') return `it comes first, and is as fast as ${label}`;
+  if (because === 'preferred') return `it comes first, and is no slower than ${label}`;
   return `it is faster than ${label} (${time(to.health.latency)}, ${time(health.latency)})`;
 }

@@ -22,7 +22,7 @@ function machine() {
     state.wall += wall;
     return watch.check();
   };
-  return { state, pass };
+  return { state, pass, watch };
 }
 
 describe('this machine', () => {
@@ -52,6 +52,12 @@ describe('this machine', () => {
     state.addresses = addresses;
     expect([pass(4_999), pass(1), pass(5_000)]).toEqual([undefined, expected, undefined]);
     expect(state.looks).toBe(3);
+  });
+
+  it('is looked at at once where that matters', () => {
+    const { state, pass, watch } = machine();
+    state.addresses = { eth0: ['10.0.0.6'] };
+    expect([pass(1000), watch.check(true), watch.check(true)]).toEqual([undefined, 'network', undefined]);
   });
 
   it('that wakes up elsewhere is noticed once', () => {

@@ -35,14 +35,18 @@ export class WakeWatch {
     this.#lookedAt = this.#monotonic;
   }
 
-  /** To be called every second or so while it matters; after a pause on purpose, what it returns first means little. */
-  check(): Upheaval | undefined {
+  /**
+   * To be called every second or so while it matters; after a pause on purpose, what it returns first means little.
+   *
+   * @param looks at the addresses in any case, and not only now and then.
+   */
+  check(looks = false): Upheaval | undefined {
     const monotonic = this.#options.monotonic();
     const wall = this.#options.wall();
     const slept = Math.max(monotonic - this.#monotonic, wall - this.#wall) > SLEEP_MS;
     this.#monotonic = monotonic;
     this.#wall = wall;
-    const isTimeToLook = slept || monotonic - this.#lookedAt >= LOOK_MS;
+    const isTimeToLook = looks || slept || monotonic - this.#lookedAt >= LOOK_MS;
     const hasMoved = isTimeToLook && this.#hasMoved(monotonic);
     if (slept) return 'slept';
     return hasMoved ? 'network' : undefined;

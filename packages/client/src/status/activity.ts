@@ -94,8 +94,7 @@ interface Sample extends Readonly<Traffic> {
   readonly at: number;
 }
 
-/** Calls `activity.sample` as often as it wants to be. @returns how to stop that. */
-export function sampleRegularly(activity: Activity): () => void {
-  const timer = setInterval(() => activity.sample(), SPAN_MS).unref();
-  return () => clearInterval(timer);
+/** Calls `activity.sample` as often as it wants to be. @returns the interval, to be cleared. */
+export function sampleRegularly(activity: Activity): NodeJS.Timeout {
+  return setInterval(() => activity.sample(), SPAN_MS).unref();
 }

@@ -7,14 +7,14 @@ import type { Server } from '../servers.ts';
 import { type ExaminedServer, examinedServer } from './examined-server.ts';
 
 /** The servers of a configuration, each reached as ss-local would. */
-export interface OpenedServers {
+export interface OpenedExamined {
   readonly servers: readonly ExaminedServer[];
   /** Ends what they are reached through. */
   close(): Promise<void>;
 }
 
 /** @throws PodsocksError where a list of servers cannot be had. */
-export async function openServers({ config }: Pick<LoadedClient, 'config'>): Promise<OpenedServers> {
+export async function openExamined({ config }: Pick<LoadedClient, 'config'>): Promise<OpenedExamined> {
   const log = createLogger({ level: 'silent', format: 'json', name: 'ss-local' });
   const plugins = new ServerPlugins(config, log);
   const servers = [...config.servers];
