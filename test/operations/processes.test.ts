@@ -34,7 +34,7 @@ describe('npm start', () => {
     const [url] = await demo.wrote(/ss:\/\/\S+/);
     const localPort = await freePort();
     const client = run(CLIENT, [url, '-l', `${localPort}`]);
-    await client.wrote(/SOCKS5 on/);
+    await client.wrote(/SOCKS5, SOCKS4 and HTTP on/);
     expect(await get(localPort, Number(page))).toContain('It works');
     demo.child.kill('SIGINT');
     expect(await demo.exitCode).toBe(0);
@@ -69,7 +69,7 @@ describe('signals', () => {
     const client = run(CLIENT, ['-s', '127.0.0.1', '-p', `${serverPort}`, '-l', `${socksPort}`], {
       env: { SS_PASSWORD: KEY },
     });
-    await Promise.all([server.wrote(/listening on/), client.wrote(/SOCKS5 on/)]);
+    await Promise.all([server.wrote(/listening on/), client.wrote(/SOCKS5, SOCKS4 and HTTP on/)]);
     const connection = await connectThrough(socksPort, { host: '127.0.0.1', port: echo.port });
     await connection.send('before');
     expect(String(await connection.take(6))).toBe('before');

@@ -43,7 +43,7 @@ async function startSilence(): Promise<number> {
 async function startLocal(args: readonly string[]) {
   const port = await freePort();
   const program = run(CLIENT, [...args, '-l', `${port}`, '--route', 'all']);
-  await program.wrote(/SOCKS5 on/);
+  await program.wrote(/SOCKS5, SOCKS4 and HTTP on/);
   return { port, program };
 }
 

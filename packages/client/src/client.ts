@@ -129,7 +129,7 @@ export async function startClient(
       cryptoBackend: backend(),
       maxConnections,
     },
-    `SOCKS5 on ${inbound.addresses.map(formatTarget).join(', ')}, and SOCKS4 and HTTP`,
+    `SOCKS5, SOCKS4 and HTTP on ${inbound.addresses.map(formatTarget).join(', ')}`,
   );
   return {
     addresses: inbound.addresses,

@@ -65,7 +65,7 @@ function commandLine(
   { version, start, self }: ClientProgram,
 ): { readonly program: Command; readonly exitCode: () => number } {
   const { stdout } = surroundings;
-  const about = { name: NAME, version, summary: 'SOCKS5 port into a Kubernetes cluster, through ss-server.' };
+  const about = { name: NAME, version, summary: 'SOCKS and HTTP proxy into a Kubernetes cluster, through ss-server.' };
   const program = createProgram(about, CLIENT_SETTINGS, stdout).addHelpText('after', HELP);
   let exitCode = 0;
 

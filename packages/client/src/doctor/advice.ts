@@ -35,7 +35,7 @@ export function adviceForReply(code: string, name: string): string {
   if (code === 'not-found')
     return `there is no such name in the cluster: kubectl get service -A | grep ${firstLabel(name)}; a Service is NAME.NAMESPACE`;
   if (code === 'no-address')
-    return 'the name is there, and has no address: a headless Service without ready pods (kubectl get endpoints)';
+    return 'the name is there, and has no address: a headless Service without ready pods (kubectl get pods)';
   if (code === 'denied') return 'the policy lets you reach nothing there: ask whoever runs ss-server (docs/policy.md)';
   if (code === 'busy') return 'many look-ups are under way; try again';
   return "ss-server gets no answer from the cluster's DNS: kubectl -n kube-system get pods -l k8s-app=kube-dns, and a NetworkPolicy that lets it ask";
@@ -45,7 +45,7 @@ export function adviceForReply(code: string, name: string): string {
 export function adviceForDial(reply: Exclude<ConnectReply, 'succeeded'> | undefined, { host, port }: Target): string {
   switch (reply) {
     case 'connectionRefused':
-      return `nothing listens there on port ${port}: check the port of the Service, and whether its program has started (kubectl get endpoints ${firstLabel(host)})`;
+      return `nothing listens there on port ${port}: check the port of the Service, and whether its program has started (${endpointsOf(host)})`;
     case 'ttlExpired':
       return 'no answer: a NetworkPolicy that does not let ss-server in, a node that is down, or an address that nobody has any more';
     case 'networkUnreachable':
@@ -56,6 +56,13 @@ export function adviceForDial(reply: Exclude<ConnectReply, 'succeeded'> | undefi
     default:
       return "ss-server's log says what happened (kubectl -n podsocks logs deployment/ss-server)";
   }
+}
+
+/** `web.default.svc…` is in namespace default; of another host nothing is known. */
+function endpointsOf(host: string): string {
+  const [, name, namespace] = /^([\w-]+)\.([\w-]+)(?:\.|$)/.exec(host) ?? [];
+  if (name === undefined || /^\d/.test(name)) return 'kubectl get endpointslices --all-namespaces';
+  return `kubectl --namespace ${namespace} get endpointslices -l kubernetes.io/service-name=${name}`;
 }
 
 /** For a command to be copied: of a name from outside, nothing that a shell would do something with. */

@@ -5,9 +5,12 @@ import { type Settings, toggle } from '@podsocks/shared/settings/settings';
 import { formatTarget, type Target, targetOf } from '@podsocks/shared/wire/address';
 import type { Command } from 'commander';
 import { type LoadedClient, loadClient } from '../config.ts';
+import { attachedNetworks } from '../listen/machine-addresses.ts';
+import { clusterOf } from '../routing/cluster-routes.ts';
+import { Router } from '../routing/router.ts';
 import { examine } from './examine.ts';
-import { type Examination, exitCodeOf, type Finding, STAGES } from './finding.ts';
 import type { OpenedExamined } from './examined-servers.ts';
+import { type Examination, exitCodeOf, type Finding, STAGES } from './finding.ts';
 
 const DOCTOR_SETTINGS = {
   json: toggle('--json', 'print it as JSON'),
@@ -34,7 +37,7 @@ export function addDoctorCommand(
   const codes = Object.entries(STAGES).map(([stage, code]) => `${code} ${stage}`);
   command.addHelpText(
     'after',
-    `\nThe settings of ss-local (see: ss-local --help) say which servers.\nExit codes: 0 all is well, ${codes.join(', ')}`,
+    `\nThe settings of ss-local (see: ss-local --help) say which servers; a URL stands ahead: ss-local 'ss://…' doctor web.default:80\nExit codes: 0 all is well, ${codes.join(', ')}`,
   );
   command.action(async (given: string | undefined) => {
     const isJson = command.opts().json === true;
@@ -53,15 +56,29 @@ export function addDoctorCommand(
         if (!isJson) stdout.write(render(finding));
       };
       report({ stage: 'configuration', result: 'ok', found: `${link.server.method.name}, as given` });
-      await examine({ link, target, report });
+      await examine({ link, target, wayTo: wayToOf(loaded), report });
       examinations.push({ server, findings });
     }
     await opened.close();
     const code = exitCodeOf(examinations);
     if (isJson) stdout.write(`${JSON.stringify({ exitCode: code, servers: examinations }, null, 2)}\n`);
-    else stdout.write(code === 0 ? 'All is well.\n' : '');
+    else stdout.write(code === 0 ? verdict(examinations) : '');
     setExitCode(code);
   });
+}
+
+/** Each server is asked about by itself, so what one has said does not hold for the next. */
+function wayToOf({ config }: LoadedClient): NonNullable<Parameters<typeof examine>[0]['wayTo']> {
+  return (target, known) => {
+    const router = new Router(config.route, attachedNetworks());
+    router.learn(clusterOf(known), 'podsocks');
+    return router.decide(target);
+  };
+}
+
+function verdict(examinations: readonly Examination[]): string {
+  const isPerfect = examinations.every(({ findings }) => findings.every(({ result }) => result !== 'warning'));
+  return isPerfect ? 'All is well.\n' : 'It works, apart from what is marked "!".\n';
 }
 
 const MARKS: Record<Finding['result'], string> = { ok: '✓', warning: '!', failed: '✗', skipped: '-' };

@@ -2,6 +2,7 @@ import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { formatTarget, type Target } from '@podsocks/shared/wire/address';
+import type { Way } from '../routing/router.ts';
 import { type KnownServer, readInformation } from '../servers/known-server.ts';
 import { RefusedTarget } from '../tunnel-stream.ts';
 import { adviceForDial, adviceForName, adviceForReply, adviceForTcp, KEY_ADVICE } from './advice.ts';
@@ -14,6 +15,8 @@ export interface ExamineOptions {
   readonly link: ExaminedServer;
   /** What a program would like to reach, if anybody has said so. */
   readonly target: Target | undefined;
+  /** Which way ss-local would take to a target, when the server has said this of itself. */
+  readonly wayTo?: (target: Target, known: KnownServer) => { readonly way: Way; readonly because: string };
   /** Is given each finding as it is found. */
   readonly report: (finding: Finding) => void;
 }
@@ -35,8 +38,9 @@ export async function examine(options: ExamineOptions): Promise<void> {
   }
   examineClock(options, known);
   examineExtensions(options, known);
+  if (target !== undefined && !goesThrough(options, target, known)) return;
   const name = target?.type === 'name' ? target.host : known.domain && `kubernetes.default.svc.${known.domain}`;
-  const isResolved = name === undefined || (await examineDns(options, name, target !== undefined));
+  const isResolved = name === undefined || (await examineDns(options, name, target?.type === 'name'));
   if (target !== undefined && isResolved) {
     if (!(await examinePolicy(options, target)) || !(await examineDial(options, target, known.hasConnectStatus)))
       return;
@@ -64,7 +68,7 @@ async function examineName({ link, report }: ExamineOptions): Promise<boolean> {
     return true;
   } catch (error) {
     const { code = '' } = error as NodeJS.ErrnoException;
-    report({ stage, result: 'failed', found: `${host}: ${code}`, advice: adviceForName(code) });
+    report({ stage, result: 'failed', found: `${host}: ${NAME_FAILURES[code] ?? code}`, advice: adviceForName(code) });
     return false;
   }
 }
@@ -171,6 +175,19 @@ function examineExtensions({ report }: ExamineOptions, known: KnownServer): void
   });
 }
 
+/** What goes directly is not the server's business: whether it is reached says any program. */
+function goesThrough({ wayTo, report }: ExamineOptions, target: Target, known: KnownServer): boolean {
+  const { way, because } = wayTo?.(target, known) ?? { way: 'tunnel', because: '' };
+  if (way === 'tunnel') return true;
+  const found = `${formatTarget(target)} ${way === 'direct' ? 'goes directly, not through the tunnel' : 'is rejected here'} (${because})`;
+  const advice =
+    way === 'direct'
+      ? 'if it is in the cluster, give its whole name (web.default.svc.cluster.local), or --namespace, --tunnel, --route all'
+      : 'look at --reject, "routes" and --acl';
+  report({ stage: 'route', result: way === 'direct' ? 'warning' : 'failed', found, advice });
+  return false;
+}
+
 async function examineDns({ link, report }: ExamineOptions, name: string, isAskedFor: boolean): Promise<boolean> {
   const stage = 'dns';
   const begun = performance.now();
@@ -187,7 +204,7 @@ async function examineDns({ link, report }: ExamineOptions, name: string, isAske
     }
     const advice = adviceForReply(error?.code ?? '', name);
     const result = isAskedFor ? 'failed' : 'warning';
-    report({ stage, result, found: `${name}: ${printable(error?.message ?? 'no address')}`, advice });
+    report({ stage, result, found: withName(name, error?.message ?? 'no address'), advice });
     return !isAskedFor;
   } catch (error) {
     report({ stage, result: 'failed', found: messageOf(error), advice: adviceForReply('', name) });
@@ -208,7 +225,7 @@ async function examinePolicy({ link, report }: ExamineOptions, target: Target): 
     report({
       stage,
       result: 'failed',
-      found: `${formatTarget(target)} is denied: ${printable(String(rule ?? `status ${status}`))}`,
+      found: `${formatTarget(target)} is denied: ${ruleInWords(rule, status)}`,
       advice:
         'ask whoever runs ss-server to allow it (--allow, docs/policy.md); on the server `ss-server policy test` says the same',
     });
@@ -264,7 +281,22 @@ async function examineThroughput({ report }: ExamineOptions, link: ExaminedServe
   }
 }
 
+/** The server's words for it may begin with the name. */
+function withName(name: string, message: string): string {
+  return printable(message.startsWith(`${name}:`) ? message : `${name}: ${message}`);
+}
+
+function ruleInWords(rule: unknown, status: number): string {
+  if (rule === 'default') return 'no rule allows it';
+  return typeof rule === 'string' ? printable(rule) : `status ${status}`;
+}
+
 const MOST_SHOWN = 8;
+
+const NAME_FAILURES: Readonly<Record<string, string>> = {
+  ENOTFOUND: 'there is no such name',
+  EAI_AGAIN: 'the resolver does not answer',
+};
 
 const PLAIN =
   'the server ended the connection at once: a Shadowsocks server of another kind, which does not say whether the key is right';

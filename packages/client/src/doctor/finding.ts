@@ -10,6 +10,7 @@ export const STAGES = {
   policy: 16,
   dial: 17,
   throughput: 18,
+  route: 19,
 } as const;
 
 export type Stage = keyof typeof STAGES;

@@ -15,8 +15,8 @@ const LOOPBACK = '127.0.0.1';
 
 export const FORWARD_SETTINGS = {
   forward: several(
-    { flags: '-L, --forward <[bind:]port:host:port[/udp]>' },
-    'local port that stands for a target beyond the server, may be repeated',
+    { flags: '-L, --forward <forward>' },
+    '[bind:]port:host:port[/udp]: local port that stands for a target beyond the server, may be repeated',
     parseForward,
   ),
   map: several(

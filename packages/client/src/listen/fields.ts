@@ -42,7 +42,7 @@ export const LISTEN_SETTINGS = {
   ),
   lanOpen: toggle('--lan-open', 'let them in without a password'),
   maxConnectionsPerClient: single(
-    { flags: '--max-connections-per-client <number>' },
+    { flags: '--max-connections-per-client <n>' },
     `connections of one other machine at a time, with --lan (default: ${DEFAULT_MAX_PER_CLIENT})`,
     parseCount,
   ),

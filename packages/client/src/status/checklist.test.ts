@@ -34,9 +34,9 @@ describe('checklist', () => {
   ✓ forward    127.0.0.1:5432/tcp → db.default:5432
   ✓ map        redis-0.redis:6379 is 127.64.0.1:6379
 
-  curl -k --proxy socks5h://127.0.0.1:1080 https://kubernetes.default.svc.cluster.local/version
-  eval "$(npx ss-local env)"        # for this shell: curl, git, npm, pip, Go, …
-  http://127.0.0.1:1080/proxy.pac          # for a browser, or: npx ss-local system-proxy on
+  curl --proxy socks5h://127.0.0.1:1080 http://info.podsocks.internal/v1/info
+  eval "$(ss-local env)"            # for this shell: curl, git, npm, pip, Go, …
+  http://127.0.0.1:1080/proxy.pac   # for a browser, or: ss-local system-proxy on
 `);
   });
 
@@ -53,7 +53,7 @@ describe('checklist', () => {
     const text = checklist({ ...facts, status, lanAddresses: ['192.168.1.20'] });
     expect(text).toContain('socks5h://USER:PASSWORD@127.0.0.1:1081 ');
     expect(text).toContain('socks5h://USER:PASSWORD@192.168.1.20:1081 ');
-    expect(text).toContain('npx ss-local -l 1081 env');
+    expect(text).toContain('ss-local -l 1081 --socks-username USER --socks-password-file FILE env');
   });
 
   it('says that the server takes no datagrams', () => {

@@ -25,7 +25,7 @@ export function checklist({ status, known, backend, lanAddresses }: ChecklistFac
     ...(known === undefined ? [] : ([[true, 'allowed', describeAllowed(known)]] as [boolean, string, string][])),
     [true, 'route', describeRoute(route)],
     ...(dns === undefined ? [] : ([[true, 'local DNS', describeDns(dns)]] as [boolean, string, string][])),
-    [true, 'UDP', describeUdp(status, known)],
+    [status.udp !== 'datagrams' || known?.carriesUdp !== false, 'UDP', describeUdp(status, known)],
     ...forwards.map((to): [boolean, string, string] => [true, 'forward', `${to.listen}/${to.protocol} → ${to.target}`]),
     ...maps.map((to): [boolean, string, string] => [true, 'map', `${to.name}:${to.port} is ${to.address}:${to.port}`]),
   ];
@@ -76,21 +76,24 @@ function linesToCopy(
   listen: string,
   known: KnownServer | undefined,
   asksForPassword: boolean,
-  lanAddresses: readonly string[],
+  addresses: readonly string[],
 ): string[] {
   const [, host = '', port = ''] = /^\[?([^\]]*)\]?:(\d+)$/.exec(listen) ?? [];
   const isWildcard = host === '0.0.0.0' || host === '::';
   const own = isWildcard ? `127.0.0.1:${port}` : listen;
   const access = asksForPassword ? 'USER:PASSWORD@' : '';
-  const page =
-    known?.domain === undefined ? 'http://example.com/' : `https://kubernetes.default.svc.${known.domain}/version`;
+  const page = known === undefined ? 'http://example.com/' : 'http://info.podsocks.internal/v1/info';
   const at = port === '1080' ? '' : ` -l ${port}`;
-  return [
-    `  curl ${page.startsWith('https') ? '-k ' : ''}--proxy socks5h://${access}${own} ${page}`,
-    `  eval "$(npx ss-local${at} env)"        # for this shell: curl, git, npm, pip, Go, …`,
-    `  http://${own}/proxy.pac          # for a browser, or: npx ss-local${at} system-proxy on`,
-    ...lanAddresses.map(
-      address => `  socks5h://${access}${formatTarget({ host: address, port: Number(port) })}   # on other machines`,
-    ),
+  const as = asksForPassword ? ' --socks-username USER --socks-password-file FILE' : '';
+  const lines: [line: string, comment: string][] = [
+    [`curl --proxy socks5h://${access}${own} ${page}`, ''],
+    [`eval "$(ss-local${at}${as} env)"`, 'for this shell: curl, git, npm, pip, Go, …'],
+    [`http://${own}/proxy.pac`, `for a browser, or: ss-local${at} system-proxy on`],
+    ...addresses.map((address): [string, string] => [
+      `socks5h://${access}${formatTarget({ host: address, port: Number(port) })}`,
+      'on other machines',
+    ]),
   ];
+  const width = Math.max(...lines.filter(([, comment]) => comment !== '').map(([line]) => line.length));
+  return lines.map(([line, comment]) => `  ${comment === '' ? line : `${line.padEnd(width)}   # ${comment}`}`);
 }

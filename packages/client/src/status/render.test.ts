@@ -7,7 +7,7 @@ const NOW = '2026-01-01T01:00:00.000Z';
 describe('renderStatus', () => {
   it('makes tables', () => {
     expect(renderStatus(STATUS, 'table', NOW)).toBe(`\
-ss-local    1.2.3, pid 42, for 1 h 0 min
+ss-local    1.2.3, pid 42, running for 1 h 0 min
 listening   127.0.0.1:1080 (SOCKS5, SOCKS4, HTTP)
 route       auto: cluster.local, svc, 10.96.0.0/12 through the tunnel, else direct; names without a dot are in namespace payments
 DNS         127.0.0.1:5354 for cluster.local
@@ -57,7 +57,7 @@ FAILED     TARGET          REASON
 });
 
 it.each([
-  [{ mode: 'all' as const, domains: [], networks: [] }, 'all'],
+  [{ mode: 'all' as const, domains: [], networks: [] }, 'all: everything through the tunnel'],
   [
     { mode: 'rules' as const, namespace: 'x', domains: [], networks: [] },
     'rules; names without a dot are in namespace x',

@@ -35,7 +35,7 @@ function overview(
   now: string,
 ): string {
   const rows = [
-    ['ss-local', `${ssLocal.version}, pid ${ssLocal.pid}, for ${span(since, now)}`],
+    ['ss-local', `${ssLocal.version}, pid ${ssLocal.pid}, running for ${span(since, now)}`],
     ['listening', `${listen.join(', ')} (SOCKS5, SOCKS4, HTTP)`],
     ['route', describeRoute(route)],
     ...(dns ? [['DNS', `${dns.listen.join(', ')} for ${dns.zones.join(', ') || 'no zone yet'}`]] : []),
@@ -50,7 +50,7 @@ function overview(
 /** One line about what goes where. */
 export function describeRoute({ mode, namespace, domains, networks }: ClientStatus['route']): string {
   const own = namespace === undefined ? '' : `; names without a dot are in namespace ${namespace}`;
-  if (mode !== 'auto') return mode + own;
+  if (mode !== 'auto') return (mode === 'all' ? 'all: everything through the tunnel' : mode) + own;
   return `auto: ${[...domains, ...networks].join(', ') || 'nothing is known of the cluster'} through the tunnel, else direct${own}`;
 }
 
