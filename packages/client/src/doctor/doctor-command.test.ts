@@ -89,7 +89,7 @@ describe('ss-local doctor', () => {
         '  ! clock          some seconds away',
         '                   → turn on NTP',
         '  - dns            not asked for',
-        'All is well.',
+        'It works, apart from what is marked "!".',
         '',
       ].join('\n'),
     );
