@@ -18,6 +18,7 @@ import type { ConnectRequest } from './connect-request.ts';
 import { dialDirect, directReply } from './direct-dial.ts';
 import type { OpenStreamOptions } from './open-stream.ts';
 import type { Router } from './routing/router.ts';
+import type { ServerLink } from './servers/server-link.ts';
 import type { Reached, ServerPool } from './servers/server-pool.ts';
 import type { Activity, Transfer } from './status/activity.ts';
 import { openTunnelStream } from './tunnel-stream.ts';
@@ -122,10 +123,11 @@ export class Carrier {
     return { stream: new ConnectionDuplex(connection), connection };
   }
 
-  async #tunnel(carried: Carried): Promise<void> {
+  /** @param lost servers that were found to be gone while this request waited for them. */
+  async #tunnel(carried: Carried, lost: ReadonlySet<ServerLink> = new Set()): Promise<void> {
     const { pool, clock, log, config } = this.#options;
     const { connection, request, transfer } = carried;
-    const reached = await pool.reach().catch(this.#logUnreachable);
+    const reached = await pool.reach({ avoid: lost }).catch(this.#logUnreachable);
     if (reached === undefined) {
       this.#refuse(carried, { reply: 'generalFailure', reason: 'the server cannot be reached' }, 'debug');
       return;
@@ -136,16 +138,18 @@ export class Carrier {
     const opener = link.streams.openResponse(link.keys, sealer.salt);
     const opened = { client: connection, tunnel, request, sealer, opener };
     link.begun();
-    const begun = await (wantsStatus
-      ? replyTruly(opened, this.#statusTimeout, () => link.suspect('it has not answered a request for 2 s'))
-      : replyEarly(opened));
+    const begun = await (wantsStatus ? replyTruly(opened, this.#statusTimeout, link) : replyEarly(opened));
     if ('reply' in begun) {
       link.ended(begun.error !== undefined);
       sealer.close();
       opener.close();
       tunnel.reset();
       this.#learnFrom(begun, reached);
-      this.#refuse(carried, begun);
+      const isElsewhere = link.health.state === 'unhealthy' && lost.size + 1 < pool.links.length && !lost.has(link);
+      if (begun.rest !== undefined && isElsewhere) {
+        const again = { ...carried, request: { ...request, rest: begun.rest } };
+        await this.#tunnel(again, new Set([...lost, link]));
+      } else this.#refuse(carried, begun);
       return;
     }
     if (wantsStatus) link.extensions.proven();

@@ -7,6 +7,7 @@ import type { ConnectReply } from '@podsocks/shared/wire/connect-status';
 import type { ConnectRequest } from './connect-request.ts';
 import { requestStatus } from './connect-status.ts';
 import { firstFlight, sealFirst } from './first-flight.ts';
+import type { ServerLink } from './servers/server-link.ts';
 
 /** When clients get the reply to a connect: once the target was reached, where the server tells, or always at once. */
 export const CONNECT_REPLIES = ['auto', 'early'] as const;
@@ -37,6 +38,8 @@ export interface Refused {
   readonly reason: string | undefined;
   /** Set where the server has not said what it should have. */
   readonly error?: Error;
+  /** What the client has sent, of which nothing has left: with it another server may be asked. */
+  readonly rest?: Uint8Array;
 }
 
 /**
@@ -52,18 +55,27 @@ export async function replyEarly({ client, request, sealer }: Opened): Promise<B
  * Says what the server says, once it does. The reply of a refusal is left to the caller.
  *
  * @param timeout milliseconds that the server has.
- * @param late is called when it has not answered within {@link LATE_MS}, and may still.
+ * @param link suspected when it has not answered within {@link LATE_MS}; and if it is found to be gone, that is the end.
  */
-export async function replyTruly(opened: Opened, timeout: number, late: () => void): Promise<Begun | Refused> {
+export async function replyTruly(
+  opened: Opened,
+  timeout: number,
+  link: Pick<ServerLink, 'suspect' | 'onUnhealthy'>,
+): Promise<Begun | Refused> {
   const { client, request, sealer } = opened;
-  const timer = setTimeout(late, LATE_MS);
-  const outcome = await requestStatus({ ...opened, rest: request.rest, timeout });
+  const timer = setTimeout(() => link.suspect(`no answer to a request within ${LATE_MS / 1000} s`), LATE_MS);
+  const outcome = await requestStatus({
+    ...opened,
+    rest: request.rest,
+    timeout,
+    onUnhealthy: gone => link.onUnhealthy(gone),
+  });
   clearTimeout(timer);
   if (outcome.kind === 'gone') return { reply: 'generalFailure', reason: undefined };
   if (outcome.kind === 'failed') {
     const { error } = outcome;
     const isLate = error instanceof PodsocksError && error.code === 'ERR_TIMEOUT';
-    return { reply: isLate ? 'ttlExpired' : 'generalFailure', reason: error.message, error };
+    return { reply: isLate ? 'ttlExpired' : 'generalFailure', reason: error.message, error, rest: outcome.payload };
   }
   const { status, answer, payload } = outcome;
   if (status.reply !== 'succeeded') return { reply: status.reply, reason: REASONS[status.reply] };

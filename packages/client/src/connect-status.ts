@@ -18,7 +18,12 @@ export type StatusOutcome =
   /** The client does not want it any more. */
   | { readonly kind: 'gone' }
   /** The server has not said what became of it. */
-  | { readonly kind: 'failed'; readonly error: Error };
+  | {
+      readonly kind: 'failed';
+      readonly error: Error;
+      /** What the client has sent meanwhile; none of it has left. */
+      readonly payload: Uint8Array;
+    };
 
 export interface StatusRequest {
   /** Whose request it is, where it is a connection. It does not read. */
@@ -31,6 +36,8 @@ export interface StatusRequest {
   readonly rest: Uint8Array;
   /** Milliseconds until the server must have answered. */
   readonly timeout: number;
+  /** Calls back when the server is found to be gone, so that waiting is of no use. @returns how to stop that. */
+  readonly onUnhealthy?: ((gone: (reason: string) => void) => () => void) | undefined;
 }
 
 /** What a client may send before it has its reply; what is more stays in the kernel until then. */
@@ -50,6 +57,7 @@ export function requestStatus({
   opener,
   rest,
   timeout,
+  onUnhealthy,
 }: StatusRequest): Promise<StatusOutcome> {
   return new Promise(resolve => {
     const early: Uint8Array[] = rest.length > 0 ? [rest] : [];
@@ -58,11 +66,15 @@ export function requestStatus({
 
     const settle = (outcome: StatusOutcome) => {
       clearTimeout(timer);
+      stopWatching?.();
       client?.socket.off('end', onClientEnd).off('close', onClientClose).pause();
       tunnel.socket.off('end', onServerEnd).off('error', fail).off('close', onServerEnd).pause();
       resolve(outcome);
     };
-    const fail = (error: Error) => settle({ kind: 'failed', error });
+    const fail = (error: Error) => settle({ kind: 'failed', error, payload: Buffer.concat(early) });
+    const stopWatching = onUnhealthy?.(reason =>
+      fail(new PodsocksError('ERR_CLOSED', `the server is gone: ${reason}`)),
+    );
     const onClientClose = () => settle({ kind: 'gone' });
     const onClientEnd = () => {
       if (earlyBytes === 0) settle({ kind: 'gone' });

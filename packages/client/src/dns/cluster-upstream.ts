@@ -2,6 +2,7 @@ import type { Endpoint } from '@podsocks/shared/net/listener';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { formatTarget, targetOf } from '@podsocks/shared/wire/address';
 import type { OpenStream } from '../open-stream.ts';
+import { Deadline } from '../servers/deadline.ts';
 import { DnsStream } from './dns-stream.ts';
 import type { DnsQuery } from './query.ts';
 import type { RawAnswer } from './raw-answer.ts';
@@ -109,17 +110,17 @@ class ServerStreams {
       oldest!.close();
     }
     const { host, port } = this.#server;
-    const late = AbortSignal.timeout(timeout);
+    const deadline = new Deadline(timeout, this.#closed);
     try {
-      const duplex = await this.#options.openStream(targetOf(host, port), {
-        signal: AbortSignal.any([late, this.#closed]),
-      });
+      const duplex = await this.#options.openStream(targetOf(host, port), { signal: deadline.signal });
       const stream: DnsStream = new DnsStream(duplex, () => this.#streams.delete(stream));
       this.#streams.add(stream);
       return stream;
     } catch (error) {
-      if (late.aborted) throw new PodsocksError('ERR_TIMEOUT', `no connection within ${timeout / 1000} s`);
+      if (deadline.isLate) throw new PodsocksError('ERR_TIMEOUT', `no connection within ${timeout / 1000} s`);
       throw error;
+    } finally {
+      deadline.end();
     }
   }
 }
