@@ -145,7 +145,7 @@ export function loadClient(
   const given = { ...file, ...environment, ...flags };
 
   const servers = serversOf(flags, environment, file, env);
-  const { mode, udpOverTcp } = udpOf([flags, environment, file], servers[0]?.mode);
+  const { mode, udpOverTcp: asksForTcp } = udpOf([flags, environment, file], servers[0]?.mode);
   const common = commonConfig({ ...given, ...(mode && { mode }) }, DEFAULTS, { warn, nodeVersion });
   if (!carriesUdp(common.mode)) {
     for (const idle of [given.udpAdvertise, given.udpPorts]) {
@@ -157,6 +157,8 @@ export function loadClient(
   checkForwards(given.forward ?? file.forwards, given.map ?? file.maps, listen);
   const dns = dnsOf(given, warn);
   const pool = poolOf([flags, environment, file]);
+  // Proxies carry TCP only.
+  const udpOverTcp = asksForTcp || (carriesUdp(common.mode) && pool.upstream !== undefined);
   checkPlugins({ servers, mode: common.mode, udpOverTcp, upstream: given.upstream }, warn);
   const config: ClientConfig = {
     listen,
