@@ -40,6 +40,26 @@ describe('a forward', () => {
     expect((await (await open(port)).read())?.length).toBeGreaterThan(0);
   });
 
+  it.each(['auto', 'early'] as const)('answers a program that has ended its side at once (%s)', async connectReply => {
+    const port = await freePort();
+    const forwards = [parseForward(`${port}:127.0.0.1:${(await banner()).port}`)];
+    await startPair({ client: { connectReply, forwards } });
+    const connection = await open(port);
+    connection.end();
+    expect((await connection.read())?.length).toBeGreaterThan(0);
+  });
+
+  it('says where it is, if the system has chosen its port', async () => {
+    const target = `127.0.0.1:${(await echo()).port}`;
+    const forwards = [parseForward(`0:${target}`), parseForward(`0:${target}/udp`)];
+    const pair = await startPair({ client: { mode: 'tcp_and_udp', forwards } });
+    const listening = pair.client.status().forwards.map(({ listen }) => Number(listen.split(':')[1]));
+    expect(Math.min(...listening)).toBeGreaterThan(0);
+    const connection = await open(listening[0]!);
+    await connection.send('hello');
+    expect(String(await connection.take(5))).toBe('hello');
+  });
+
   it('is no SOCKS port, whatever comes', async () => {
     const port = await freePort();
     await startPair({ client: { forwards: [parseForward(`${port}:127.0.0.1:${(await echo()).port}`)] } });

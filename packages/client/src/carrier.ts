@@ -13,7 +13,7 @@ import { formatTarget, type Target, targetOf } from '@podsocks/shared/wire/addre
 import type { ConnectReply } from '@podsocks/shared/wire/connect-status';
 import { endWith } from './accept.ts';
 import type { ClientConfig } from './config.ts';
-import { type Refused, replyEarly, replyTruly } from './connect-reply.ts';
+import { LATE_MS, NO_ANSWER_YET, type Refused, replyEarly, replyTruly } from './connect-reply.ts';
 import type { ConnectRequest } from './connect-request.ts';
 import { dialDirect, directReply } from './direct-dial.ts';
 import type { OpenStreamOptions } from './open-stream.ts';
@@ -21,7 +21,7 @@ import type { Router } from './routing/router.ts';
 import type { ServerLink } from './servers/server-link.ts';
 import type { Reached, ServerPool } from './servers/server-pool.ts';
 import type { Activity, Transfer } from './status/activity.ts';
-import { openTunnelStream } from './tunnel-stream.ts';
+import { openTunnelStream, RefusedTarget } from './tunnel-stream.ts';
 
 /** Who asks. */
 export interface Asker {
@@ -65,20 +65,21 @@ export class Carrier {
     if (asks && router.awaitsServer) await pool.active.extensions.heard();
   }
 
-  /**
-   * The main path: route, dial, reply, relay. Ends with the connection. Never rejects.
-   *
-   * @param isForward whether it has come to a port that stands for the target.
-   */
-  async carry(connection: Connection, request: ConnectRequest, asker: Asker, isForward = false): Promise<void> {
+  /** The main path: route, dial, reply, relay. Ends with the connection. Never rejects. */
+  async carry(connection: Connection, request: ConnectRequest, asker: Asker): Promise<void> {
     const { router, activity } = this.#options;
     if (router.awaitsServer) await this.informed();
-    const { way, target, because } = isForward ? router.decideForward(request.target) : router.decide(request.target);
+    const { way, target, because } = request.isForward
+      ? router.decideForward(request.target)
+      : router.decide(request.target);
     const carried = { connection, request: { ...request, target }, asker, because, transfer: activity.begin() };
     try {
       if (way === 'tunnel') await this.#tunnel(carried);
       else if (way === 'direct') await this.#direct(carried);
       else this.#refuse(carried, { reply: 'notAllowed', reason: `rejected: ${because}` });
+    } catch (err) {
+      this.#options.log.error({ ...whoOf(carried), err }, 'this should not happen; the connection is closed');
+      connection.reset();
     } finally {
       carried.transfer.close();
     }
@@ -113,9 +114,25 @@ export class Carrier {
 
   async #openTunnel(target: Target, options: OpenStreamOptions): Promise<OpenedStream> {
     const reached = await this.#options.pool.reach(options);
+    const { link, connection } = reached;
     const wantsStatus = await this.#wantsStatus(reached);
-    const stream = await openTunnelStream(reached, target, { wantsStatus, timeout: this.#statusTimeout, ...options });
-    return { stream, connection: reached.connection };
+    const late = setTimeout(() => link.suspect(NO_ANSWER_YET), LATE_MS);
+    link.begun();
+    try {
+      const stream = await openTunnelStream(reached, target, { wantsStatus, timeout: this.#statusTimeout, ...options });
+      if (wantsStatus) link.extensions.proven();
+      stream.once('close', () => link.ended(stream.errored !== null && isServersFault(stream.errored)));
+      return { stream, connection };
+    } catch (error) {
+      const isRefusal = error instanceof RefusedTarget;
+      link.ended(!isRefusal && !options.signal?.aborted);
+      if (isRefusal) link.extensions.proven();
+      else if (!options.signal?.aborted)
+        this.#learnFrom({ reply: 'generalFailure', reason: '', error: error as Error }, reached);
+      throw error;
+    } finally {
+      clearTimeout(late);
+    }
   }
 
   async #openDirectly(target: Target, asker: Asker): Promise<OpenedStream> {

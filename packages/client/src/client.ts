@@ -11,6 +11,7 @@ import { formatTarget } from '@podsocks/shared/wire/address';
 import { Carrier } from './carrier.ts';
 import type { ClientConfig } from './config.ts';
 import { type ClusterDns, startClusterDns } from './dns/cluster-dns.ts';
+import type { Forward } from './forward/fields.ts';
 import { MappedNames } from './forward/mapped-names.ts';
 import { parseAuthority } from './http/authority.ts';
 import { localPages } from './http/local-pages.ts';
@@ -34,8 +35,8 @@ export interface RunningClient extends Running {
   /** What went through as UDP since the start. */
   readonly datagramCounts: DatagramCounts;
   status(): ClientStatus;
-  /** What there is to say at the start, once the server has said what it is, or has not within a while. */
-  found(): Promise<ChecklistFacts>;
+  /** What there is to say at the start, once the server has said what it is, or has not within a while; nothing, once it stops. */
+  found(): Promise<ChecklistFacts | undefined>;
 }
 
 export interface ClientDependencies {
@@ -92,18 +93,24 @@ export async function startClient(
   pool.onActiveChange(learn);
   const parts: Running[] = [inbound];
   const timers = [setInterval(currentRouter, ATTACH_MS).unref(), sampleRegularly(activity)];
+  let isStopping = false;
   const close = async () => {
+    isStopping = true;
     for (const timer of timers) clearInterval(timer);
     pool.close();
     await Promise.all([plugins.close(), ...parts.map(part => part.close())]);
   };
+  const udpAddresses = new Map<Forward, Endpoint>();
   let dns: ClusterDns | undefined;
   try {
     await inbound.listen();
-    for (const { listen, target, protocol } of config.forwards) {
-      if (protocol === 'tcp') continue;
+    for (const forward of config.forwards) {
+      if (forward.protocol === 'tcp') continue;
+      const { listen, target } = forward;
       const openUplink = uplinks.forwarded;
-      parts.push(await startDatagramForward({ listen: [listen], target, openUplink, ...FORWARDING, log }));
+      const running = await startDatagramForward({ listen: [listen], target, openUplink, ...FORWARDING, log });
+      parts.push(running);
+      udpAddresses.set(forward, running.addresses[0]!);
     }
     if (config.dns !== undefined) {
       const openStream: OpenStream = (target, options) => carrier.openTunnel(target, options);
@@ -116,7 +123,9 @@ export async function startClient(
   }
 
   function status(): ClientStatus {
-    return reportStatus({ config, version, since, addresses: inbound.addresses, router, pool, activity, mapped, dns });
+    const { addresses } = inbound;
+    const addressOf = (forward: Forward) => udpAddresses.get(forward) ?? inbound.addressOf(forward);
+    return reportStatus({ config, version, since, addresses, addressOf, router, pool, activity, mapped, dns });
   }
 
   const backend = () => describeBackend(pool.active.services.backend, config.cryptoBackend);
@@ -137,11 +146,20 @@ export async function startClient(
     status,
     found: async () => {
       if (asks) await pool.active.extensions.ask();
+      if (isStopping) return undefined;
       const { known } = pool.active.extensions;
       const reached = config.lan === undefined ? [] : lanAddresses();
-      return { status: status(), known, backend: backend(), lanAddresses: reached };
+      return {
+        status: status(),
+        known,
+        asked: asks,
+        offersTcp: offered.tcp,
+        backend: backend(),
+        lanAddresses: reached,
+      };
     },
     drain: async () => {
+      isStopping = true;
       await Promise.all(parts.map(part => part.drain()));
       await close();
     },

@@ -78,7 +78,7 @@ function commandLine(
     }
     exitCode = await launch(NAME, loaded, surroundings, async log => {
       const running = await start(loaded.config, { log, version });
-      if (loaded.logLevel !== 'silent') void running.found().then(facts => stdout.write(checklist(facts)));
+      if (loaded.logLevel !== 'silent') void running.found().then(facts => facts && stdout.write(checklist(facts)));
       return running;
     });
   });

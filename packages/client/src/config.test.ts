@@ -823,3 +823,11 @@ describe('what has no effect is told of, with the mend', () => {
     expect(warnings).toEqual(expected.map(text => expect.stringContaining(text)));
   });
 });
+
+test('UDP goes over TCP by itself where a proxy is on the way', () => {
+  const env = { SS_PASSWORD: A, SS_SERVER: 'example.com' };
+  const overTcp = (flags: Record<string, unknown>) => load({ env, flags }).config.udpOverTcp;
+  expect(overTcp({ udp: true, upstream: 'http://proxy.example:3128' })).toBe(true);
+  expect(overTcp({ upstream: 'http://proxy.example:3128' })).toBe(false);
+  expect(overTcp({ udp: true })).toBe(false);
+});

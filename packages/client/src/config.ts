@@ -12,7 +12,7 @@ import {
 import { type FileLayer, readConfigFile } from '@podsocks/shared/settings/config-file';
 import { commonFields, type Fields, text } from '@podsocks/shared/settings/fields';
 import type { ForeignFields } from '@podsocks/shared/settings/foreign-fields';
-import { carriesUdp } from '@podsocks/shared/settings/mode';
+import { carriesTcp, carriesUdp } from '@podsocks/shared/settings/mode';
 import { envLayer, flagLayer, type Settings, single } from '@podsocks/shared/settings/settings';
 import { oneOf } from '@podsocks/shared/settings/values';
 import type { Target } from '@podsocks/shared/wire/address';
@@ -152,9 +152,17 @@ export function loadClient(
       if (idle) warn(`${idle.from}: has no effect without UDP; add -u, or leave it out`);
     }
   }
+  const forwards = given.forward ?? file.forwards;
+  const maps = given.map ?? file.maps;
+  if (!carriesTcp(common.mode)) {
+    const isTcp = forwards?.value.some(({ protocol }) => protocol === 'tcp');
+    for (const idle of [maps, given.dns, isTcp ? forwards : undefined]) {
+      if (idle) warn(`${idle.from}: needs TCP, and the mode is ${common.mode}; leave one of them out`);
+    }
+  }
   const socksUsers = socksUsersOf({ ...environment, ...flags }, file, warn);
   const { listen, lan } = listenOf(given, socksUsers.length > 0, warn);
-  checkForwards(given.forward ?? file.forwards, given.map ?? file.maps, listen);
+  checkForwards(forwards, maps, listen);
   const dns = dnsOf(given, warn);
   const pool = poolOf([flags, environment, file]);
   // Proxies carry TCP only.
@@ -172,8 +180,8 @@ export function loadClient(
     ...(given.udpAdvertise && { udpAdvertise: given.udpAdvertise.value }),
     ...(given.udpPorts && { udpPorts: given.udpPorts.value }),
     route: routeOf({ ...given, routes: file.routes }, warn),
-    forwards: (given.forward ?? file.forwards)?.value ?? [],
-    maps: (given.map ?? file.maps)?.value ?? [],
+    forwards: forwards?.value ?? [],
+    maps: maps?.value ?? [],
     ...(dns && { dns }),
     ...common,
   };

@@ -63,11 +63,12 @@ export async function replyTruly(
   link: Pick<ServerLink, 'suspect' | 'onUnhealthy'>,
 ): Promise<Begun | Refused> {
   const { client, request, sealer } = opened;
-  const timer = setTimeout(() => link.suspect(`no answer to a request within ${LATE_MS / 1000} s`), LATE_MS);
+  const timer = setTimeout(() => link.suspect(NO_ANSWER_YET), LATE_MS);
   const outcome = await requestStatus({
     ...opened,
     rest: request.rest,
     timeout,
+    mayEnd: request.isForward ?? false,
     onUnhealthy: gone => link.onUnhealthy(gone),
   });
   clearTimeout(timer);
@@ -88,7 +89,9 @@ export async function replyTruly(
 }
 
 /** Most targets are reached, or refuse, sooner than this; a server that has died says nothing either. */
-const LATE_MS = 2_000;
+export const LATE_MS = 2_000;
+
+export const NO_ANSWER_YET = `no answer to a request within ${LATE_MS / 1000} s`;
 
 function say({ socket }: Connection, bytes: Uint8Array): void {
   if (bytes.length > 0) socket.write(bytes);

@@ -15,4 +15,6 @@ export interface ConnectRequest {
    * @param bound the address that the target was reached from, where it is known.
    */
   readonly encodeReply: (reply: ConnectReply, bound?: Target) => Uint8Array;
+  /** It has come to a port that stands for the target: it never goes directly, and nobody waits for a reply. */
+  readonly isForward?: boolean;
 }

@@ -36,6 +36,8 @@ export interface StatusRequest {
   readonly rest: Uint8Array;
   /** Milliseconds until the server must have answered. */
   readonly timeout: number;
+  /** Whether the client waits for no reply, and so may have ended its side and still want the answer. */
+  readonly mayEnd?: boolean;
   /** Calls back when the server is found to be gone, so that waiting is of no use. @returns how to stop that. */
   readonly onUnhealthy?: ((gone: (reason: string) => void) => () => void) | undefined;
 }
@@ -57,6 +59,7 @@ export function requestStatus({
   opener,
   rest,
   timeout,
+  mayEnd = false,
   onUnhealthy,
 }: StatusRequest): Promise<StatusOutcome> {
   return new Promise(resolve => {
@@ -77,7 +80,7 @@ export function requestStatus({
     );
     const onClientClose = () => settle({ kind: 'gone' });
     const onClientEnd = () => {
-      if (earlyBytes === 0) settle({ kind: 'gone' });
+      if (earlyBytes === 0 && !mayEnd) settle({ kind: 'gone' });
     };
     const onServerEnd = () =>
       fail(new PodsocksError('ERR_CLOSED', 'the server ended the connection and did not say what became of it'));

@@ -64,6 +64,12 @@ export class Inbound implements Running {
     return this.#listener.addresses.slice(0, this.#options.config.listen.length);
   }
 
+  /** Where a forward is served, whose port the system may have chosen. */
+  addressOf(forward: Forward): Endpoint {
+    const index = this.#options.forwards.indexOf(forward);
+    return this.#listener.addresses[this.#options.config.listen.length + index] ?? forward.listen;
+  }
+
   /** The connection will get no more than its reply. */
   expel(connection: Connection): void {
     this.#listener.expel(connection);
@@ -95,7 +101,7 @@ export class Inbound implements Running {
     }
     connection.socket.pause(); // until it is known where to
     this.#listener.admit(connection);
-    void this.#options.carrier.carry(connection, forwarded(forward), askerOf(client), true);
+    void this.#options.carrier.carry(connection, forwarded(forward), askerOf(client));
   }
 
   /** Finds out what a client wants, and sees to it. */
@@ -156,7 +162,7 @@ function askerOf(client: string, username?: string): Asker {
 
 /** What comes to a port that stands for a target asks for nothing, and is told nothing. */
 function forwarded({ target }: Forward): ConnectRequest {
-  return { command: 'connect', target, rest: NOTHING, encodeReply: () => NOTHING };
+  return { command: 'connect', target, rest: NOTHING, encodeReply: () => NOTHING, isForward: true };
 }
 
 const NOTHING = new Uint8Array(0);

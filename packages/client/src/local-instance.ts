@@ -26,21 +26,32 @@ export function localEndpoint(
 }
 
 /**
- * Asks a running ss-local how it is.
+ * Asks a running ss-local how it is. The password goes only to one that asks for it: anybody may have taken the port.
  *
  * @returns undefined where nobody listens, or somebody else does.
  * @throws PodsocksError ERR_DENIED when it asks for another user name and password.
  */
-export function fetchStatus({ host, port }: Endpoint, access?: SocksUser): Promise<ClientStatus | undefined> {
-  return new Promise((resolve, reject) => {
+export async function fetchStatus(endpoint: Endpoint, access?: SocksUser): Promise<ClientStatus | undefined> {
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  let answer = await ask(endpoint, signal);
+  if (answer === 'denied' && access) answer = await ask(endpoint, signal, access);
+  if (answer === 'denied') throw new PodsocksError('ERR_DENIED', `${formatTarget(endpoint)} ${ASKS}`);
+  return answer;
+}
+
+function ask(
+  { host, port }: Endpoint,
+  signal: AbortSignal,
+  access?: SocksUser,
+): Promise<ClientStatus | 'denied' | undefined> {
+  return new Promise(resolve => {
     const none = () => resolve(undefined);
     const auth = access && { auth: `${access.username}:${access.password}` };
-    const signal = AbortSignal.timeout(TIMEOUT_MS);
     get({ host, port, path: '/v1/status', agent: false, signal, ...auth }, async response => {
       let text = '';
       if (response.statusCode === 401) {
         response.destroy();
-        reject(new PodsocksError('ERR_DENIED', `${formatTarget({ host, port })} ${ASKS}`));
+        resolve('denied');
         return;
       }
       try {

@@ -21,6 +21,7 @@ import { asText, parseHost, parsePort } from '@podsocks/shared/settings/values';
 import { parseSsUrl, type SsUrl } from '@podsocks/shared/wire/ss-url';
 import { type GivenPlugin, type OwnPlugin, serverPlugin } from './plugin/server-plugin.ts';
 import { POOL_SETTINGS, poolFields } from './servers/fields.ts';
+import { serverName } from './servers/server-name.ts';
 
 /** A server that ss-local connects to. */
 export interface Server {
@@ -218,7 +219,7 @@ interface ServerParts {
 }
 
 function serverOf(parts: ServerParts): Server {
-  const { host, port = DEFAULT_PORT, method: given, password, name, mode, plugin, from } = parts;
+  const { host, port = DEFAULT_PORT, method: given, password, mode, plugin, from } = parts;
   if (port === 0) throw wrong(`${from}: no server has port 0; give its port`);
   if (!password) {
     throw wrong(
@@ -226,6 +227,7 @@ function serverOf(parts: ServerParts): Server {
     );
   }
   const method = given?.value ?? methodNamed(DEFAULT_METHOD);
+  const name = serverName(parts.name);
   const keys = located(password.from, () => clientKeys(method, password.value));
   return { host, port, method, keys, ...(name && { name }), ...(mode && { mode }), ...(plugin && { plugin }) };
 }

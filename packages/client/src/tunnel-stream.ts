@@ -48,7 +48,8 @@ export async function openTunnelStream(
     } else {
       // Alone: the other side may be the first to speak.
       const { buffer, length } = sealFirst(sealer, NOTHING, 0);
-      connection.socket.write(buffer.subarray(0, length), () => buffers.give(buffer));
+      connection.socket.write(buffer.subarray(0, length));
+      if (connection.socket.writableLength === 0) buffers.give(buffer); // else the kernel has not taken it yet
     }
   } catch (error) {
     sealer.close();

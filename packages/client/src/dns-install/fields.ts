@@ -4,9 +4,11 @@ import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { flagLayer, type Layer, type Settings, several, single } from '@podsocks/shared/settings/settings';
 import { oneOf, parseHost } from '@podsocks/shared/settings/values';
 import { DEFAULT_DNS_LISTEN } from '../dns/fields.ts';
+import { isLoopback } from '../programs/proxy-endpoint.ts';
 import type { ClientStatus } from '../status/client-status.ts';
+import { printable } from '../status/printable.ts';
 import { BACKENDS, type Wanted } from './plan.ts';
-import { MOST_ZONES, parseZone, reverseZones, withoutInner } from './zones.ts';
+import { isPrivateZone, MOST_ZONES, parseZone, reverseZones, withoutInner } from './zones.ts';
 
 /** The flags of `dns print`, `install` and `uninstall`. */
 export const BACKEND_SETTINGS = {
@@ -77,12 +79,24 @@ function serverOf(given: Layer<typeof DNS_INSTALL_SETTINGS>, running: RunningDns
   const { host, port = DEFAULT_DNS_LISTEN.port } = parseHost(listen);
   // What listens everywhere is on loopback, too.
   const reached = { '0.0.0.0': '127.0.0.1', '::': '::1' }[host] ?? host;
+  if (!isIP(reached) || !isLoopback(reached)) {
+    // Whoever has the port says so: names may leave the machine by somebody's word only if that is the user's.
+    throw wrong(
+      `${RUNNING} answers DNS at ${printable(listen).slice(0, MOST_SHOWN)}, which is not on loopback; if you trust it, say so: --server`,
+    );
+  }
   return { server: { host: reached, port }, from: `--dns of ${RUNNING}` };
 }
 
+const MOST_SHOWN = 64;
+
 function zonesOf(running: RunningDns | undefined, note: Note): string[] {
   const listed = running?.dns ? [...running.dns.zones, ...running.maps.map(({ name }) => name)] : [];
-  const zones = listed.flatMap(zone => unlessWrong(() => [parseZone(zone)], note));
+  const sound = listed.flatMap(zone => unlessWrong(() => [parseZone(zone)], note));
+  for (const zone of sound) {
+    if (!isPrivateZone(zone)) note(`left out: ${zone} may be names of others; if you mean it, say so: --zone ${zone}`);
+  }
+  const zones = sound.filter(isPrivateZone);
   return zones.length > 0 ? zones : [DEFAULT_ZONE];
 }
 
@@ -96,7 +110,7 @@ function unlessWrong(read: () => string[], note: Note): string[] {
     return read();
   } catch (error) {
     if (!(error instanceof PodsocksError)) throw error;
-    note(`left out: ${error.message}`);
+    note(printable(`left out: ${error.message}`));
     return [];
   }
 }

@@ -13,6 +13,19 @@ const LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
 /** Single labels that clusters use, and nobody else: no top-level domain of these names exists. */
 const CLUSTER_LABELS: ReadonlySet<string> = new Set(['cluster', 'kube', 'kubernetes', 'svc']);
 
+/** Last labels of what is private by standard (RFC 6762, 6761, 8375, ICANN's .internal) or by wide use. */
+const PRIVATE_LABELS: ReadonlySet<string> = new Set([
+  'local',
+  'internal',
+  'cluster',
+  'lan',
+  'home',
+  'corp',
+  'test',
+  'svc',
+  'arpa',
+]);
+
 /** Zones that hold the reverse zones of everybody. */
 const ALL_REVERSE: ReadonlySet<string> = new Set(['in-addr.arpa', 'ip6.arpa']);
 
@@ -39,6 +52,12 @@ export function parseZone(text: string): string {
     throw wrong(`${shown} may be a top-level domain with names of others; give one below it, such as svc.${zone}`);
   }
   return zone;
+}
+
+/** Whether nobody on the internet has names there, so that it does no harm to send them elsewhere. */
+export function isPrivateZone(zone: string): boolean {
+  const label = zone.slice(zone.lastIndexOf('.') + 1);
+  return PRIVATE_LABELS.has(label) || isOfClusters(label);
 }
 
 /** No top-level domain has a digit or a hyphen, but for those with xn-- (RFC 3696 section 2). */

@@ -4,6 +4,7 @@ import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { formatTarget, type Target } from '@podsocks/shared/wire/address';
 import type { Way } from '../routing/router.ts';
 import { type KnownServer, readInformation } from '../servers/known-server.ts';
+import { printable } from '../status/printable.ts';
 import { RefusedTarget } from '../tunnel-stream.ts';
 import { adviceForDial, adviceForName, adviceForReply, adviceForTcp, KEY_ADVICE } from './advice.ts';
 import { ASK_TIMEOUT_MS, askInformation, openThrough, timeDownload } from './ask-server.ts';
@@ -219,7 +220,7 @@ async function examinePolicy({ link, report }: ExamineOptions, target: Target): 
     const { status, body } = await askInformation(link, `/v1/policy?${query}`);
     const { allowed, rule } = (body ?? {}) as { allowed?: unknown; rule?: unknown };
     if (status === 200 && allowed === true) {
-      report({ stage, result: 'ok', found: `${formatTarget(target)} is allowed: ${printable(String(rule))}` });
+      report({ stage, result: 'ok', found: `${formatTarget(target)} is allowed: ${shown(String(rule))}` });
       return true;
     }
     report({
@@ -283,12 +284,12 @@ async function examineThroughput({ report }: ExamineOptions, link: ExaminedServe
 
 /** The server's words for it may begin with the name. */
 function withName(name: string, message: string): string {
-  return printable(message.startsWith(`${name}:`) ? message : `${name}: ${message}`);
+  return shown(message.startsWith(`${name}:`) ? message : `${name}: ${message}`);
 }
 
 function ruleInWords(rule: unknown, status: number): string {
   if (rule === 'default') return 'no rule allows it';
-  return typeof rule === 'string' ? printable(rule) : `status ${status}`;
+  return typeof rule === 'string' ? shown(rule) : `status ${status}`;
 }
 
 const MOST_SHOWN = 8;
@@ -304,10 +305,12 @@ const SILENT = 'the server takes the connection and says nothing, as it does to 
 const NO_STATUS = 'a server of this kind does not tell what became of it';
 
 function messageOf(error: unknown): string {
-  return printable(error instanceof Error ? error.message : String(error));
+  return shown(error instanceof Error ? error.message : String(error));
 }
 
-/** What comes from a server may not move the cursor. */
-function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?').slice(0, 500);
+const MOST_CHARACTERS = 500;
+
+/** What comes from a server has no end otherwise. */
+function shown(text: string): string {
+  return printable(text).slice(0, MOST_CHARACTERS);
 }

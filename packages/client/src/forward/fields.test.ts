@@ -58,6 +58,13 @@ describe('-L', () => {
   });
 });
 
+it('refuses a name that is longer than names are', () => {
+  expect(() => parseForward(`1:${'a'.repeat(254)}:80`)).toThrow(/more than 253 bytes/);
+  expect(() => parseMap(`${'b'.repeat(63)}.${'b'.repeat(63)}.${'b'.repeat(63)}.${'b'.repeat(63)}.x:80`)).toThrow(
+    /more than 253/,
+  );
+});
+
 describe('--map', () => {
   it('takes a name and a port, without case or a dot at the end', () => {
     expect(parseMap('Redis-0.redis.default.svc.cluster.local.:6379')).toEqual({

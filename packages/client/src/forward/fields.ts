@@ -45,7 +45,7 @@ export function parseForward(text: string): Forward {
   const bind = parts.length === 4 ? parts[0]!.replace(/^\[|\]$/g, '') : LOOPBACK;
   return {
     listen: { host: bind, port: portOf(parts.at(-3)!, 0) },
-    target: targetOf(host, portOf(port, 1)),
+    target: targetOf(checkedName(host), portOf(port, 1)),
     protocol: protocol as Forward['protocol'],
   };
 }
@@ -54,7 +54,7 @@ export function parseForward(text: string): Forward {
 export function parseMap(text: string): Target {
   const [, host, port] = /^([^:[\]/]+):(\d+)$/.exec(text) ?? [];
   if (host === undefined) throw wrong('is not host:port, such as redis-0.redis.default.svc.cluster.local:6379');
-  const target = targetOf(host.toLowerCase().replace(/\.$/, ''), portOf(port!, 1));
+  const target = targetOf(checkedName(host).toLowerCase().replace(/\.$/, ''), portOf(port!, 1));
   if (target.type !== 'name') {
     throw wrong(`${host} is an address, and the local DNS can give another for names only; give the name, or use -L`);
   }
@@ -81,6 +81,14 @@ export function checkForwards(
   const names = (maps?.value ?? []).map(formatTarget);
   const again = names.find((name, index) => names.indexOf(name) !== index);
   if (again !== undefined) throw wrong(`${maps!.from}: ${again} is there twice; leave one out`);
+}
+
+/** RFC 1035 section 2.3.4, in text. */
+const MAX_NAME_BYTES = 253;
+
+function checkedName(host: string): string {
+  if (Buffer.byteLength(host) <= MAX_NAME_BYTES) return host;
+  throw wrong(`has a name of more than ${MAX_NAME_BYTES} bytes, which there is not`);
 }
 
 function portOf(text: string, least: number): number {

@@ -1,5 +1,5 @@
 import { type PluginConfig, pluginOf } from '@podsocks/shared/plugin/fields';
-import { requireKnownPlugin } from '@podsocks/shared/plugin/known-plugins';
+import { requireHarmlessOptions, requireKnownPlugin } from '@podsocks/shared/plugin/known-plugins';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { carriesUdp, type Mode } from '@podsocks/shared/settings/mode';
 import type { Sourced, Warn } from '@podsocks/shared/settings/settings';
@@ -28,7 +28,8 @@ export interface PluginSources {
  * The plugin of a server. `--plugin` beside a URL names the program, and its options stay; `--plugin ''` is to do without.
  *
  * @param environment of this process.
- * @throws PodsocksError ERR_CONFIG for options without a plugin, and where others name a program that is no known plugin.
+ * @throws PodsocksError ERR_CONFIG for options without a plugin, and where others name a program that is no known plugin, or an
+ * option that is not theirs to give.
  */
 export function serverPlugin(
   { above, own, below }: PluginSources,
@@ -39,6 +40,10 @@ export function serverPlugin(
   if (plugin !== undefined && plugin.value === '') return undefined;
   if (own.isForeign && plugin !== undefined && plugin === own.plugin) requireKnownPlugin(plugin.value, plugin.from);
   const pluginOpts = above.pluginOpts ?? (hasOwn ? own.pluginOpts : below.pluginOpts);
+  if (own.isForeign && plugin !== undefined && pluginOpts !== undefined && pluginOpts === own.pluginOpts) {
+    const named = own.plugin?.value ?? '';
+    requireHarmlessOptions({ command: plugin.value, named, options: pluginOpts.value }, pluginOpts.from);
+  }
   return pluginOf({ ...(plugin && { plugin }), ...(pluginOpts && { pluginOpts }) }, environment);
 }
 

@@ -6,8 +6,6 @@ import { ENTRY_FIELDS, listedServers, type Server, serverListFields } from '../s
 /** More than anybody has, and each is probed. */
 const MOST_SERVERS = 500;
 
-const MOST_NAME = 64;
-
 /**
  * Reads a list of servers as SIP008 has it: `{ "version": 1, "servers": [{ "server": …, "server_port": …, "method": …,
  * "password": …, "remarks": … }] }`. Fields that it does not know are passed over, as SIP008 wants it.
@@ -34,11 +32,7 @@ export function readServerDocument(
   }
   const own = { servers: json.servers.map(entry => ownFields(entry)) };
   const { servers } = readFields(own, place, serverListFields, { noEffect: {}, refused: {} }, () => {});
-  return listedServers(servers!, { env, isForeign: true }).map(({ name, ...server }) => {
-    // The log and the terminal have it.
-    const shown = name?.replace(/\p{C}/gu, '').slice(0, MOST_NAME);
-    return { ...server, ...(shown && { name: shown }) };
-  });
+  return listedServers(servers!, { env, isForeign: true });
 }
 
 function ownFields(entry: unknown): unknown {

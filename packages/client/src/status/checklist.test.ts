@@ -19,7 +19,7 @@ const KNOWN: KnownServer = {
   default: 'deny',
 };
 
-const facts = { status: STATUS, known: KNOWN, backend: 'native', lanAddresses: [] };
+const facts = { status: STATUS, known: KNOWN, asked: true, offersTcp: true, backend: 'native', lanAddresses: [] };
 
 describe('checklist', () => {
   it('says what was found, and lines to copy', () => {
@@ -60,6 +60,19 @@ describe('checklist', () => {
     expect(checklist({ ...facts, known: { ...KNOWN, carriesUdp: false } })).toContain(
       'start it with -u, or use --udp-over-tcp',
     );
+  });
+
+  it('says nothing against a server that was not asked, and has no lines for TCP where there is none', () => {
+    const servers = [{ ...STATUS.servers[0]!, kind: 'unknown' as const }];
+    const text = checklist({
+      ...facts,
+      known: undefined,
+      asked: false,
+      offersTcp: false,
+      status: { ...STATUS, servers },
+    });
+    expect(text).toContain('✓ server     one (a.example:32088), which is not asked what it is\n');
+    expect(text).not.toContain('curl');
   });
 
   it('cuts a long list of networks', () => {

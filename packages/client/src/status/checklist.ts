@@ -1,12 +1,17 @@
 import { formatTarget } from '@podsocks/shared/wire/address';
 import type { KnownServer } from '../servers/known-server.ts';
 import type { ClientStatus, ServerStatus } from './client-status.ts';
+import { printable } from './printable.ts';
 import { describeRoute } from './render.ts';
 
 export interface ChecklistFacts {
   readonly status: ClientStatus;
   /** What the server in use has said of itself. */
   readonly known: KnownServer | undefined;
+  /** Whether the server was asked. */
+  readonly asked: boolean;
+  /** Whether TCP is carried. */
+  readonly offersTcp: boolean;
   /** As `describeBackend` has it. */
   readonly backend: string;
   /** Addresses of this machine that others on the local network can type, if they may come in. */
@@ -14,12 +19,12 @@ export interface ChecklistFacts {
 }
 
 /** What ss-local prints once it has heard from its server: what it has found, and lines to copy. */
-export function checklist({ status, known, backend, lanAddresses }: ChecklistFacts): string {
+export function checklist({ status, known, asked, offersTcp, backend, lanAddresses }: ChecklistFacts): string {
   const { servers, route, dns, listen, asksForPassword, forwards, maps } = status;
   const server = servers.find(({ active }) => active) ?? servers[0]!;
-  const isReached = server.kind !== 'unknown';
+  const isReached = !asked || server.kind !== 'unknown';
   const rows: [boolean, string, string][] = [
-    [isReached, 'server', describeServer(server, servers.length)],
+    [isReached, 'server', describeServer(server, servers.length, asked)],
     [true, 'cipher', `${server.method}, ${backend}`],
     ...(known?.domain === undefined ? [] : [[true, 'cluster', describeCluster(known)] as [boolean, string, string]]),
     ...(known === undefined ? [] : ([[true, 'allowed', describeAllowed(known)]] as [boolean, string, string][])),
@@ -29,13 +34,21 @@ export function checklist({ status, known, backend, lanAddresses }: ChecklistFac
     ...forwards.map((to): [boolean, string, string] => [true, 'forward', `${to.listen}/${to.protocol} → ${to.target}`]),
     ...maps.map((to): [boolean, string, string] => [true, 'map', `${to.name}:${to.port} is ${to.address}:${to.port}`]),
   ];
-  const found = rows.map(([isFine, label, value]) => `  ${isFine ? '✓' : '✗'} ${label.padEnd(10)} ${value}`);
-  return [...found, '', ...linesToCopy(listen[0]!, known, asksForPassword, lanAddresses), ''].join('\n');
+  const found = rows.map(([isFine, label, value]) => `  ${isFine ? '✓' : '✗'} ${label.padEnd(10)} ${printable(value)}`);
+  return [
+    ...found,
+    ...(offersTcp ? ['', ...linesToCopy(listen[0]!, known, asksForPassword, lanAddresses), ''] : ['']),
+  ].join('\n');
 }
 
-function describeServer({ name, address, kind, version, roundTrip, reason }: ServerStatus, count: number): string {
+function describeServer(
+  { name, address, kind, version, roundTrip, reason }: ServerStatus,
+  count: number,
+  asked: boolean,
+): string {
   const who = name === undefined ? address : `${name} (${address})`;
   const others = count > 1 ? `; ${count - 1} more: ss-local status` : '';
+  if (!asked) return `${who}, which is not asked what it is${others}`;
   if (kind === 'unknown') return `${who}: ${reason ?? 'no answer yet'}; ss-local doctor says why${others}`;
   const time = roundTrip === undefined ? '' : `, ${roundTrip < 10 ? roundTrip.toFixed(1) : Math.round(roundTrip)} ms`;
   return `${who}, ${version === undefined ? 'plain Shadowsocks' : `podsocks ${version}`}${time}${others}`;
@@ -95,5 +108,7 @@ function linesToCopy(
     ]),
   ];
   const width = Math.max(...lines.filter(([, comment]) => comment !== '').map(([line]) => line.length));
-  return lines.map(([line, comment]) => `  ${comment === '' ? line : `${line.padEnd(width)}   # ${comment}`}`);
+  return lines.map(([line, comment]) =>
+    printable(`  ${comment === '' ? line : `${line.padEnd(width)}   # ${comment}`}`),
+  );
 }

@@ -1,4 +1,5 @@
 import type { ClientStatus, ServerStatus } from './client-status.ts';
+import { printable } from './printable.ts';
 
 /** How `ss-local status` prints. */
 export const STATUS_FORMATS = ['table', 'wide', 'json'] as const;
@@ -44,7 +45,7 @@ function overview(
     ['sent', `${amount(bytes.up)}, now ${amount(rates.up)}/s`],
     ['received', `${amount(bytes.down)}, now ${amount(rates.down)}/s`],
   ];
-  return rows.map(([label, value]) => `${label!.padEnd(12)}${value}`).join('\n');
+  return rows.map(([label, value]) => `${label!.padEnd(12)}${printable(value!)}`).join('\n');
 }
 
 /** One line about what goes where. */
@@ -125,11 +126,6 @@ function table(rows: readonly (readonly string[])[]): string {
         .trimEnd(),
     )
     .join('\n');
-}
-
-/** Names and reasons come from peers: nothing in them may move a terminal's cursor. */
-function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?');
 }
 
 /** `3 h 12 min`, from two ISO 8601 times. */

@@ -97,8 +97,11 @@ class DirectUplink implements Uplink {
     }
     const socket = this.#socket(address.includes(':') ? 6 : 4);
     if (socket === undefined) return;
-    forgetFirst(this.#peers, MOST_PEERS);
-    this.#peers.set(peerKey({ address, port }), targetOf(address, port));
+    const peer = peerKey({ address, port });
+    if (!this.#peers.has(peer)) {
+      forgetFirst(this.#peers, MOST_PEERS);
+      this.#peers.set(peer, targetOf(address, port));
+    }
     if (!socket.send(data, at, length, { address, port })) this.#options.dropped('congested');
   }
 
