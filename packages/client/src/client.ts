@@ -16,6 +16,7 @@ import { MappedNames } from './forward/mapped-names.ts';
 import { parseAuthority } from './http/authority.ts';
 import { localPages } from './http/local-pages.ts';
 import { Inbound } from './inbound.ts';
+import { ClientGate } from './listen/client-gate.ts';
 import { attachedNetworks, lanAddresses } from './listen/machine-addresses.ts';
 import type { OpenStream } from './open-stream.ts';
 import { clusterOf } from './routing/cluster-routes.ts';
@@ -59,8 +60,9 @@ export async function startClient(
   const { pool, plugins } = await openServers(config, { asks, probes: offered.tcp, log });
   const router = new Router(config.route, attachedNetworks());
   const mapped = new MappedNames(config.maps);
-  // An association has two sockets beside its connection.
-  const maxConnections = config.maxConnections ?? connectionBudget(config.nofile, { each: offered.udp ? 3 : 2 });
+  // An association has two sockets for each of two ways beside its connection; HTTP keeps streams to origins beside those in use.
+  const maxConnections = config.maxConnections ?? connectionBudget(config.nofile, { each: offered.udp ? 5 : 3 });
+  const gate = config.lan && new ClientGate(config.lan);
 
   const expel = (connection: Connection) => inbound.expel(connection);
   const carrier = new Carrier({ config, pool, router, activity, asks, clock, log, expel });
@@ -69,6 +71,7 @@ export async function startClient(
   const inbound = new Inbound({
     config,
     maxConnections,
+    gate,
     offered,
     forwards: [...config.forwards, ...mapped.forwards].filter(({ protocol }) => protocol === 'tcp'),
     pages: localPages({ status, pac: authority => currentRouter().pac(parseAuthority(authority)) }),
@@ -108,7 +111,7 @@ export async function startClient(
       if (forward.protocol === 'tcp') continue;
       const { listen, target } = forward;
       const openUplink = uplinks.forwarded;
-      const running = await startDatagramForward({ listen: [listen], target, openUplink, ...FORWARDING, log });
+      const running = await startDatagramForward({ listen: [listen], target, openUplink, gate, ...FORWARDING, log });
       parts.push(running);
       udpAddresses.set(forward, running.addresses[0]!);
     }

@@ -24,6 +24,10 @@ test.each<[Sources, string]>([
     'ss://URL: the server wants a plugin that is not one of obfs-local, v2ray-plugin, xray-plugin, and a program that ' +
       'others name is not run unseen; if you trust it, name it yourself: --plugin',
   ],
+  [
+    { flags: { url: url({ plugin: 'v2ray-plugin;tls;localAddr=hunter2' }) } },
+    'ss://URL: the server\'s options for the plugin name "localAddr", which only you may give: --plugin-opts',
+  ],
   [{ env: { SS_URL: url({ plugin: 'poweroff' }) } }, 'SS_URL: the server wants a plugin that is not one of'],
   [{ file: server, flags: { pluginOpts: 'hunter2' } }, '--plugin-opts: there is no plugin for them; give one with'],
   [{ file: { ...server, plugin_opts: 'hunter2' } }, 'plugin_opts: there is no plugin for them; give one with --plugin'],

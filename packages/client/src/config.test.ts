@@ -757,8 +757,9 @@ describe('plugins', () => {
   });
 
   test('of a URL give way to --plugin, and to nothing with an empty one', () => {
+    const known = url({ plugin: 'obfs-local;obfs=http' });
+    expect(pluginsOf({ flags: { url: known, plugin: './mine' } })).toEqual([['./mine', 'obfs=http', '--plugin']]);
     const given = url({ plugin: 'poweroff;a=b' });
-    expect(pluginsOf({ flags: { url: given, plugin: './mine' } })).toEqual([['./mine', 'a=b', '--plugin']]);
     expect(pluginsOf({ flags: { url: given, plugin: '' } })).toEqual([undefined]);
     expect(pluginsOf({ env: { SS_URL: given }, flags: { plugin: 'x', pluginOpts: 'c' } })).toEqual([
       ['x', 'c', '--plugin'],

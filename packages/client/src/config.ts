@@ -18,7 +18,7 @@ import { oneOf } from '@podsocks/shared/settings/values';
 import type { Target } from '@podsocks/shared/wire/address';
 import { CONNECT_REPLIES, type ConnectReplySetting } from './connect-reply.ts';
 import { DNS_SETTINGS, type DnsConfig, dnsFields, dnsOf } from './dns/fields.ts';
-import { checkForwards, FORWARD_SETTINGS, type Forward, forwardFields } from './forward/fields.ts';
+import { checkForwards, FORWARD_SETTINGS, type Forward, forwardFields, warnOfOpenForwards } from './forward/fields.ts';
 import type { LanSettings } from './listen/client-gate.ts';
 import { LISTEN_SETTINGS, listenFields, listenOf, localEndpointOf } from './listen/fields.ts';
 import { checkPlugins } from './plugin/server-plugin.ts';
@@ -163,6 +163,7 @@ export function loadClient(
   const socksUsers = socksUsersOf({ ...environment, ...flags }, file, warn);
   const { listen, lan } = listenOf(given, socksUsers.length > 0, warn);
   checkForwards(forwards, maps, listen);
+  if (!lan) warnOfOpenForwards(forwards, warn);
   const dns = dnsOf(given, warn);
   const pool = poolOf([flags, environment, file]);
   // Proxies carry TCP only.

@@ -1,6 +1,8 @@
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { dial } from '@podsocks/shared/net/dial';
 import { systemLookup } from '@podsocks/shared/net/lookup';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { type Target, targetOf } from '@podsocks/shared/wire/address';
@@ -13,6 +15,16 @@ vi.mock('node:os', async original => {
 });
 
 vi.mock('@podsocks/shared/net/lookup');
+
+vi.mock('@podsocks/shared/net/dial', async original => {
+  const { dial } = await original<typeof import('@podsocks/shared/net/dial')>();
+  return { dial: vi.fn(dial) };
+});
+
+vi.mock('node:fs', async original => {
+  const fs = await original<typeof import('node:fs')>();
+  return { ...fs, readFileSync: vi.fn(fs.readFileSync) };
+});
 
 /** Addresses of names, of which nobody asks the system. */
 const names = new Map<string, readonly string[]>();
@@ -134,12 +146,25 @@ describe('a target is not dialled', () => {
   });
 });
 
+it('a connection that has come to this machine itself is not for other machines', async () => {
+  const reset = vi.fn();
+  const socket = { remoteAddress: '198.51.100.9', localAddress: '198.51.100.9' };
+  const target = targetOf('198.51.100.9', 80);
+  const connection = { socket, reset } as unknown as Awaited<ReturnType<typeof dial>>;
+  vi.mocked(dial).mockResolvedValueOnce(connection).mockResolvedValueOnce(connection);
+  expect(await dialDirect(target, OPTIONS)).toBe(connection);
+  expect(reset).not.toHaveBeenCalled();
+  await expect(dialDirect(target, { ...OPTIONS, forOthers: true })).rejects.toThrow(denied);
+  expect(reset).toHaveBeenCalledOnce();
+});
+
 describe('for other machines', () => {
   const forOthers = (address: string) => mayDial(address, 80, { isRejected: () => false, forOthers: true });
   const forUs = (address: string) => mayDial(address, 80, { isRejected: () => false, forOthers: false });
 
   it.each([
     ...['127.0.0.1', '127.255.255.255', '0.0.0.0', '0.1.2.3', '169.254.169.254'],
+    ...['224.0.0.251', '239.255.255.250', '255.255.255.255', 'ff02::fb', '::ffff:224.0.0.251'],
     ...['::', '::1', 'fe80::1', 'fe80::1%eth0', 'febf::1', '::ffff:127.0.0.1', '::ffff:7f00:1', '::ffff:0.0.0.0'],
   ])('%s is out of reach, and not for this one', address => {
     expect(forOthers(address)).toBe(false);
@@ -168,6 +193,26 @@ describe('for other machines', () => {
     expect(forOthers('198.51.100.8')).toBe(true);
     has('198.51.100.8');
     expect([forOthers('198.51.100.7'), forOthers('198.51.100.8')]).toEqual([true, false]);
+  });
+
+  it('so are those of the kernel on interfaces without a carrier, and no whole networks', () => {
+    const now = performance.now() + 100_000;
+    const clock = vi.spyOn(performance, 'now').mockReturnValue(now);
+    const system = vi.spyOn(process, 'platform', 'get').mockReturnValue('linux');
+    onTestFinished(() => [clock, system].forEach(spy => void spy.mockRestore()));
+    onTestFinished(() => void vi.mocked(readFileSync).mockReset());
+    const leaf = (base: string, length: number) => `     |-- ${base}\n        /${length} host LOCAL\n`;
+    const ipv6 = `fd000000000000000000000000000017 80 ${'0'.repeat(32)} 00 ${'0'.repeat(32)} 0 2 0 80200001 docker0\n`;
+    vi.mocked(networkInterfaces).mockReturnValue({});
+    vi.mocked(readFileSync).mockImplementation(path =>
+      String(path).endsWith('fib_trie') ? leaf('198.51.100.17', 32) + leaf('0.0.0.0', 0) : ipv6,
+    );
+    expect(['198.51.100.17', 'fd00::17', '198.51.100.18', '8.8.8.8'].map(forOthers)).toEqual([
+      false,
+      false,
+      true,
+      true,
+    ]);
   });
 
   it('rules hold all the same, by the plain address', () => {

@@ -20,14 +20,17 @@ export interface DirectDialOptions {
 
 const NONE_ALLOWED = 'EPODSOCKSDENIED';
 
-/** What only this machine is meant to reach, beside its own addresses. */
+/** What only this machine is meant to reach, beside its own addresses; what goes to many arrives here, too. */
 const OURS = new BlockList();
 OURS.addSubnet('0.0.0.0', 8);
 OURS.addSubnet('127.0.0.0', 8);
 OURS.addSubnet('169.254.0.0', 16);
+OURS.addSubnet('224.0.0.0', 4);
+OURS.addAddress('255.255.255.255');
 OURS.addAddress('::', 'ipv6');
 OURS.addAddress('::1', 'ipv6');
 OURS.addSubnet('fe80::', 10, 'ipv6');
+OURS.addSubnet('ff00::', 8, 'ipv6');
 
 /**
  * Connects to a target without the tunnel. What is allowed is what is dialled: the address of a name is not looked up a second time.
@@ -42,7 +45,7 @@ export async function dialDirect(given: Target, options: DirectDialOptions): Pro
   const isZoned = type === 'name' && isIP(host) !== 0; // fe80::1%eth0
   if (isZoned || (type !== 'name' && !isAllowed(host))) throw denied(target);
   try {
-    return await dial({
+    const connection = await dial({
       host,
       port,
       timeout,
@@ -50,9 +53,14 @@ export async function dialDirect(given: Target, options: DirectDialOptions): Pro
       noDelay,
       lookup: permitted(systemLookup(ipv6First), isAllowed),
     });
+    // The system does not list all of its addresses; but from any of them it comes to itself.
+    const { remoteAddress, localAddress } = connection.socket;
+    if (!options.forOthers || remoteAddress !== localAddress) return connection;
+    connection.reset();
   } catch (error) {
     throw causeCode(error) === NONE_ALLOWED ? denied(target) : error;
   }
+  throw denied(target);
 }
 
 /** What RFC 1928 calls a failure of a direct connection. */

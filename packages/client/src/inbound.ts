@@ -11,12 +11,14 @@ import type { ConnectRequest } from './connect-request.ts';
 import type { Forward } from './forward/fields.ts';
 import { HttpFrontend } from './http/http-frontend.ts';
 import type { Page } from './http/local-pages.ts';
-import { ClientGate, isOfThisMachine } from './listen/client-gate.ts';
+import { type ClientGate, isOfThisMachine } from './listen/client-gate.ts';
 import type { Offered } from './socks-handshake.ts';
 
 export interface InboundOptions {
   readonly config: ClientConfig;
   readonly maxConnections: number;
+  /** Of other machines, shared with what else they may reach. */
+  readonly gate: ClientGate | undefined;
   readonly offered: Offered;
   /** Ports that stand for a target, by TCP. */
   readonly forwards: readonly Forward[];
@@ -33,14 +35,12 @@ export class Inbound implements Running {
   readonly #options: InboundOptions;
   readonly #listener: Listener;
   readonly #http: HttpFrontend;
-  readonly #gate: ClientGate | undefined;
   readonly #logTurnedAway: (turnedAway: TurnedAway) => void;
 
   constructor(options: InboundOptions) {
     const { config, maxConnections, log } = options;
     const forwards = new Map<Endpoint, Forward>(options.forwards.map(forward => [forward.listen, forward]));
     this.#options = options;
-    this.#gate = config.lan && new ClientGate(config.lan);
     this.#http = this.#httpFrontend();
     this.#logTurnedAway = atMostEvery<TurnedAway>(LOG_INTERVAL_MS, (count, { client, obstacle }) =>
       log.warn({ count, client }, `a client of another machine was turned away: ${obstacle}`),
@@ -87,7 +87,7 @@ export class Inbound implements Running {
 
   /** A new connection, before it has said anything. */
   #take(connection: Connection, client: string, forward: Forward | undefined): void {
-    const gate = isOfThisMachine(client) ? undefined : this.#gate;
+    const gate = isOfThisMachine(client) ? undefined : this.#options.gate;
     const obstacle = gate?.enter(client);
     if (obstacle !== undefined) {
       this.#logTurnedAway({ client, obstacle });

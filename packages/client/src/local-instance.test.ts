@@ -109,6 +109,14 @@ async function startTcp(serve: (socket: Socket) => void): Promise<Endpoint> {
   return endpoint;
 }
 
+/** Lets no time pass until the test says so. */
+function timeOutOnDemand() {
+  const controller = new AbortController();
+  const timeout = vi.spyOn(AbortSignal, 'timeout').mockImplementation(() => controller.signal);
+  onTestFinished(() => timeout.mockRestore());
+  return { timeout, timeOut: () => controller.abort(new DOMException('late', 'TimeoutError')) };
+}
+
 describe('the status of an instance', () => {
   it('is fetched, without a password where none is given', async () => {
     const { endpoint, asked } = await startHttp((_, response) => response.end(JSON.stringify(STATUS)));
@@ -116,26 +124,38 @@ describe('the status of an instance', () => {
     expect(asked).toEqual([{ url: '/v1/status', authorization: undefined }]);
   });
 
-  it('is fetched with user name and password', async () => {
-    const { endpoint, asked } = await startHttp((_, response) => response.end(JSON.stringify(STATUS)));
+  it('is fetched with user name and password where it asks for them', async () => {
+    const { endpoint, asked } = await startHttp((request, response) => {
+      response.writeHead(request.headers.authorization === undefined ? 401 : 200).end(JSON.stringify(STATUS));
+    });
     expect(await fetchStatus(endpoint, { username: 'ada', password: 'ä:b' })).toEqual(STATUS);
-    expect(asked[0]?.authorization).toBe(`Basic ${Buffer.from('ada:ä:b').toString('base64')}`);
+    const authorization = `Basic ${Buffer.from('ada:ä:b').toString('base64')}`;
+    expect(asked.map(request => request.authorization)).toEqual([undefined, authorization]);
+  });
+
+  it('is fetched without them where it does not, and then they are not told', async () => {
+    const { endpoint, asked } = await startHttp((_, response) => response.end(JSON.stringify(STATUS)));
+    expect(await fetchStatus(endpoint, { username: 'ada', password: 'hunter2' })).toEqual(STATUS);
+    expect(asked.map(request => request.authorization)).toEqual([undefined]);
   });
 
   it('comes with whatever characters, in pieces', async () => {
     const status = { ...STATUS, since: '↯'.repeat(1000) };
-    const { endpoint } = await startHttp((_, response) => {
+    const { endpoint } = await startHttp(async (_, response) => {
       const body = Buffer.from(JSON.stringify(status));
-      response.write(body.subarray(0, 101));
-      setImmediate(() => response.end(body.subarray(101)));
+      for (let at = 0; at < body.length; at += 7) {
+        await new Promise(resolve => response.write(body.subarray(at, at + 7), () => setImmediate(resolve)));
+      }
+      response.end();
     });
     expect(await fetchStatus(endpoint)).toEqual(status);
   });
 
   it('is refused by one that asks for another user, and the error says how to give it', async () => {
     const { endpoint, connections } = await startHttp((_, response) => {
-      response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="ss-local"' }).end('x'.repeat(1024 * 1024));
+      response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="ss-local"' }).write('and does not end');
     });
+    timeOutOnDemand();
     const refused = fetchStatus(endpoint, { username: 'ada', password: 'hunter2' });
     await expect(refused).rejects.toThrow(
       expect.objectContaining({
@@ -171,6 +191,7 @@ describe('the status of an instance', () => {
       const more = () => void response.write(Buffer.alloc(256 * 1024, ' '), error => error || setImmediate(more));
       more();
     });
+    timeOutOnDemand();
     expect(await fetchStatus(endpoint)).toBeUndefined();
     await vi.waitFor(() => expect(connections()).toBe(0));
   });
@@ -196,9 +217,7 @@ describe('the status of an instance', () => {
     ['says nothing behind its head', socket => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n')],
     ['says nothing behind its refusal', socket => socket.write('HTTP/1.1 302 Found\r\nContent-Length: 9\r\n\r\n')],
   ])('is none of one that %s', async (_, serve) => {
-    const controller = new AbortController();
-    const timeout = vi.spyOn(AbortSignal, 'timeout').mockImplementation(() => controller.signal);
-    onTestFinished(() => timeout.mockRestore());
+    const { timeout, timeOut } = timeOutOnDemand();
     const asked = new Inbox<Socket>();
     const endpoint = await startTcp(socket => {
       serve(socket);
@@ -208,7 +227,7 @@ describe('the status of an instance', () => {
     const socket = await asked.next();
     expect(timeout).toHaveBeenCalledWith(3_000);
     const closed = once(socket, 'close');
-    controller.abort(new DOMException('late', 'TimeoutError'));
+    timeOut();
     expect(await status).toBeUndefined();
     await closed;
   });

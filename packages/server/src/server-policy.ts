@@ -1,6 +1,6 @@
+import { machineAddresses } from '@podsocks/shared/net/machine-addresses';
 import type { ServerConfig } from './config.ts';
 import { knownUsers } from './keyring.ts';
-import { machineAddresses } from './policy/machine-addresses.ts';
 import { OwnListeners } from './policy/own-listeners.ts';
 import { Policy } from './policy/policy.ts';
 

@@ -426,10 +426,36 @@ describe('what is sent there', () => {
 
   it('is what the running ss-local answers', async () => {
     const { out, err } = await dnsCommand(machine(), ['print'], running);
-    expect(out).toContain(
-      'DNS=127.0.0.1:5555\n    Domains=~prod.internal ~96.10.in-addr.arpa ~mongo.example.com ~97.10.in-addr.arpa\n',
+    expect(out).toContain('DNS=127.0.0.1:5555\n    Domains=~prod.internal ~96.10.in-addr.arpa ~97.10.in-addr.arpa\n');
+    expect(err.split('\n').filter(line => line.startsWith('left out: '))).toHaveLength(5);
+    expect(err).toContain(
+      'left out: mongo.example.com may be names of others; if you mean it, give it beside the others: --zone mongo.example.com\n',
     );
-    expect(err.split('\n').filter(line => line.startsWith('left out: '))).toHaveLength(4);
+  });
+
+  it('is nowhere but on this machine, unless a flag says so: anybody may have taken the port', async () => {
+    const told = { ...running, dns: { ...running.dns, listen: ['192.0.2.7:53'] } };
+    const here = machine();
+    const before = treeOf(here.root);
+    expect(await dnsCommand(here, ['install'], told)).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/answers DNS at 192\.0\.2\.7:53, which is not on loopback; .*--server/),
+    });
+    expect(treeOf(here.root)).toEqual(before);
+    const named = { ...told, dns: { ...told.dns, listen: ['dns.example\u001b:53'] } };
+    expect((await dnsCommand(here, ['install'], named)).err).not.toContain('\u001b');
+    const given = await dnsCommand(here, ['print', '--server', '192.0.2.7:53'], told);
+    expect(given.out).toContain('DNS=192.0.2.7:53\n');
+    const both = { ...told, dns: { ...told.dns, listen: ['192.0.2.7:53', '[::1]:5300'] } };
+    expect((await dnsCommand(here, ['print'], both)).out).toContain('DNS=[::1]:5300\n');
+  });
+
+  it('are no names of others, unless a flag says so', async () => {
+    const zones = ['bank.example', 'com.', 'accounts.google.com', 'a.b.corp', 'x.k8s', 'a.xn--p1ai', 'b.svc'];
+    const told = { ...running, dns: { ...running.dns, zones }, maps: [], route: { ...route, networks: [] } };
+    expect((await dnsCommand(machine(), ['print'], told)).out).toContain('Domains=~a.b.corp ~x.k8s ~b.svc\n');
+    const given = await dnsCommand(machine(), ['print', '--zone', 'bank.example'], told);
+    expect(given.out).toContain('Domains=~bank.example\n');
   });
 
   it('is what flags say, with networks beside either', async () => {

@@ -74,18 +74,19 @@ const RUNNING = 'the running ss-local';
 
 function serverOf(given: Layer<typeof DNS_INSTALL_SETTINGS>, running: RunningDns | undefined): Omit<Wanted, 'zones'> {
   if (given.server) return { server: given.server.value, from: given.server.from };
-  const listen = running?.dns?.listen[0];
-  if (listen === undefined) return { server: DEFAULT_DNS_LISTEN, from: 'the address of the DNS server' };
+  const listen = running?.dns?.listen ?? [];
+  if (listen.length === 0) return { server: DEFAULT_DNS_LISTEN, from: 'the address of the DNS server' };
+  const server = listen.map(reachedAt).find(({ host }) => isIP(host) !== 0 && isLoopback(host));
+  if (server) return { server, from: `--dns of ${RUNNING}` };
+  // Anybody may have taken the port: questions leave the machine only at the user's own word.
+  const shown = printable(listen[0]!).slice(0, MOST_SHOWN);
+  throw wrong(`${RUNNING} answers DNS at ${shown}, which is not on loopback; if you trust it, say so: --server`);
+}
+
+function reachedAt(listen: string): Endpoint {
   const { host, port = DEFAULT_DNS_LISTEN.port } = parseHost(listen);
   // What listens everywhere is on loopback, too.
-  const reached = { '0.0.0.0': '127.0.0.1', '::': '::1' }[host] ?? host;
-  if (!isIP(reached) || !isLoopback(reached)) {
-    // Whoever has the port says so: names may leave the machine by somebody's word only if that is the user's.
-    throw wrong(
-      `${RUNNING} answers DNS at ${printable(listen).slice(0, MOST_SHOWN)}, which is not on loopback; if you trust it, say so: --server`,
-    );
-  }
-  return { server: { host: reached, port }, from: `--dns of ${RUNNING}` };
+  return { host: { '0.0.0.0': '127.0.0.1', '::': '::1' }[host] ?? host, port };
 }
 
 const MOST_SHOWN = 64;
@@ -94,7 +95,8 @@ function zonesOf(running: RunningDns | undefined, note: Note): string[] {
   const listed = running?.dns ? [...running.dns.zones, ...running.maps.map(({ name }) => name)] : [];
   const sound = listed.flatMap(zone => unlessWrong(() => [parseZone(zone)], note));
   for (const zone of sound) {
-    if (!isPrivateZone(zone)) note(`left out: ${zone} may be names of others; if you mean it, say so: --zone ${zone}`);
+    if (!isPrivateZone(zone))
+      note(`left out: ${zone} may be names of others; if you mean it, give it beside the others: --zone ${zone}`);
   }
   const zones = sound.filter(isPrivateZone);
   return zones.length > 0 ? zones : [DEFAULT_ZONE];

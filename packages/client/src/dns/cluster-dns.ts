@@ -11,7 +11,7 @@ import { systemResolvers } from './system-resolvers.ts';
 export interface ClusterDnsOptions {
   readonly config: DnsConfig;
   readonly pool: ServerPool;
-  readonly router: Pick<Router, 'clusterNetworks'>;
+  readonly router: Pick<Router, 'clusterDomain' | 'clusterNetworks'>;
   readonly mapped: MappedNames;
   /** By the tunnel. */
   readonly openStream: OpenStream;
@@ -24,15 +24,12 @@ export interface ClusterDns extends RunningDns {
   zones(): string[];
 }
 
-/** Of clusters that nobody has given another. It has to be known before the server answers: names of the cluster are for nobody else. */
-const DEFAULT_DOMAIN = 'cluster.local';
-
 /** @throws PodsocksError ERR_LISTEN; then nothing runs. */
 export async function startClusterDns(options: ClusterDnsOptions): Promise<ClusterDns> {
   const { config, pool, router, mapped, openStream, log } = options;
   const { listen, servers, upstreams } = config;
   const known = () => pool.active.extensions.known;
-  const zones = () => [...new Set([known()?.domain ?? DEFAULT_DOMAIN, ...config.zones])];
+  const zones = () => [...new Set([router.clusterDomain, ...config.zones])];
   const now = () => performance.now();
   const listed = systemResolvers({ platform: process.platform, resolvConf: '/etc/resolv.conf', now });
   const running = await startLocalDns({

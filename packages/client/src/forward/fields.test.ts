@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { checkForwards, parseForward, parseMap } from './fields.ts';
+import { checkForwards, parseForward, parseMap, warnOfOpenForwards } from './fields.ts';
 
 describe('-L', () => {
   it.each([
@@ -102,4 +102,14 @@ describe('of several', () => {
     const value = ['a:1', 'A:1'].map(parseMap);
     expect(() => checkForwards(undefined, { value, from: '--map' })).toThrow(/--map: a:1 is there twice/);
   });
+});
+
+it.each([
+  [['127.0.0.1:1:a:1', '[::1]:1:a:1', 'localhost:2:a:1/udp', '3:a:1'], undefined],
+  [['0.0.0.0:1:a:1', '2:a:1', '[::]:3:a:1/udp'], '-L: anyone who can reach 0.0.0.0:1, [::]:3 can use this forward; '],
+  [['nas.example:1:a:1'], '-L: anyone who can reach nas.example:1 can use this forward; '],
+])('forwards %j are for this machine, or a warning says whose they are', (texts, expected) => {
+  const warnings: string[] = [];
+  warnOfOpenForwards({ value: texts.map(parseForward), from: '-L' }, message => void warnings.push(message));
+  expect(warnings).toEqual(expected === undefined ? [] : [expect.stringContaining(expected)]);
 });

@@ -1,8 +1,9 @@
 import type { Endpoint } from '@podsocks/shared/net/listener';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { type Fields, texts } from '@podsocks/shared/settings/fields';
-import { type Settings, type Sourced, several } from '@podsocks/shared/settings/settings';
+import { type Settings, type Sourced, several, type Warn } from '@podsocks/shared/settings/settings';
 import { formatTarget, type Target, targetOf } from '@podsocks/shared/wire/address';
+import { isLoopback } from '../listen/fields.ts';
 
 /** A local port that stands for a target beyond the server. */
 export interface Forward {
@@ -89,6 +90,16 @@ const MAX_NAME_BYTES = 253;
 function checkedName(host: string): string {
   if (Buffer.byteLength(host) <= MAX_NAME_BYTES) return host;
   throw wrong(`has a name of more than ${MAX_NAME_BYTES} bytes, which there is not`);
+}
+
+/** Warns of forwards that others than this machine may use, where nobody has said that they shall (`--lan`). */
+export function warnOfOpenForwards(forwards: Sourced<readonly Forward[]> | undefined, warn: Warn): void {
+  const open = (forwards?.value ?? []).filter(({ listen }) => !isLoopback(listen.host));
+  if (open.length === 0) return;
+  warn(
+    `${forwards!.from}: anyone who can reach ${open.map(({ listen }) => formatTarget(listen)).join(', ')} can use this forward; ` +
+      'bind it to 127.0.0.1, or add --lan, which lets in private networks only, or those of --lan-allow',
+  );
 }
 
 function portOf(text: string, least: number): number {

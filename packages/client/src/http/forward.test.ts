@@ -1,9 +1,9 @@
 import { once } from 'node:events';
-import { Agent, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
+import { Agent, request as httpRequest, type IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { type Duplex, PassThrough } from 'node:stream';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import {
   closed,
   type FrontendUnderTest,
@@ -296,6 +296,25 @@ describe('an answer', () => {
     expect(error).toBeUndefined();
   });
 
+  it.each([...'\0\u0001\u000b\u001b\u001f\u007f'])('loses a reason phrase that must not go on: %j', async control => {
+    const head = `103 Ea${control}rly\r\nLink: </a.css>\r\n\r\nHTTP/1.1 299 O${control}K\r\n`;
+    const { text, error } = await whole(`HTTP/1.1 ${head}Content-Length: 2\r\n\r\nok`);
+    expect(text).toBe(
+      'HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n' +
+        'HTTP/1.1 299 \r\nVia: 1.1 podsocks\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok',
+    );
+    expect(error).toBeUndefined();
+    const refused = await whole(`HTTP/1.1 200 O${control}K\r\nTransfer-Encoding: gzip\r\n\r\n`);
+    expect(refused.text).toMatch(/^HTTP\/1\.1 502 Bad Gateway\r\n/);
+  });
+
+  it('with a change of the protocol right behind it is whole', async () => {
+    const upgrade = 'HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello';
+    const { text, error } = await whole(`HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok${upgrade}`);
+    expect(text).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\n\r\nok$/);
+    expect(error).toBeUndefined();
+  });
+
   it('has all its fields, however many there are', async () => {
     const many = Array.from({ length: 3000 }, (_, index) => `A${index}: b\r\n`).join('');
     const { text } = await whole(`HTTP/1.1 200 OK\r\n${many}Content-Length: 0\r\n\r\n`);
@@ -499,6 +518,39 @@ describe('a stream that waits for the next request', () => {
 });
 
 describe('an exchange', () => {
+  const TRAILER = 'Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX: y\r\n\r\n';
+
+  it.each(['writeContinue', 'writeHead', 'flushHeaders', 'addTrailers', 'end'] as const)(
+    'ends with its connection, and ends no other, where %s fails for what nobody has thought of',
+    async method => {
+      const under = await startFrontend();
+      const origin = await startSpeaker(`HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n${TRAILER}`);
+      const other = await under.client();
+      const failing = vi.spyOn(ServerResponse.prototype, method).mockImplementationOnce(() => {
+        throw new Error('unthought of');
+      });
+      onTestFinished(() => failing.mockRestore());
+      expect((await under.exchange(get(`${origin.url}/`))).text).not.toContain('X: y');
+      expect(under.log.join('')).toContain('unthought of');
+      await expect.poll(() => under.streams.every(stream => stream.destroyed)).toBe(true);
+      other.socket.write(get(`${origin.url}/`));
+      await other.got(/HTTP\/1\.1 200 [\s\S]*X: y\r\n\r\n$/);
+    },
+  );
+
+  it('ends with its connection where the response fails by itself', async () => {
+    const under = await startFrontend();
+    const origin = await startSpeaker(`HTTP/1.1 200 OK\r\n${TRAILER}`);
+    const failing = vi.spyOn(ServerResponse.prototype, 'flushHeaders').mockImplementationOnce(function (
+      this: ServerResponse,
+    ) {
+      this.emit('error', new Error('unthought of'));
+    });
+    onTestFinished(() => failing.mockRestore());
+    expect((await under.exchange(get(`${origin.url}/`))).error).toBe('ECONNRESET');
+    await expect.poll(() => under.streams.every(stream => stream.destroyed)).toBe(true);
+  });
+
   it('goes both ways at once', async () => {
     const under = await startFrontend();
     const origin = await startOrigin((request, response) => request.pipe(response));

@@ -12,6 +12,7 @@ import { badAnswer, failedStream } from './failure.ts';
 import { endToEnd, isChunked, PSEUDONYM, trailerPairs, valuesOf } from './header-fields.ts';
 import type { HttpConnection } from './http-connection.ts';
 import { answerWith, type OwnAnswer, textAnswer } from './own-answer.ts';
+import { encodeHead, reasonOf } from './response-head.ts';
 
 /** For either head. Browsers send cookies of some 10 KiB, and servers allow 8 to 32 KiB. */
 export const MAX_HEAD_BYTES = 64 * 1024;
@@ -84,18 +85,32 @@ class Forwarding {
     this.#exchange = exchange;
     this.#outgoing = outgoing;
     outgoing
-      .on('error', error => this.#fail(error))
-      .on('close', () => {
-        if (!exchange.response.headersSent) this.#fail(new PodsocksError('ERR_CLOSED', 'the target sent no answer'));
-      })
-      .on('information', interim => this.#passInterim(interim))
-      .on('upgrade', (answer, stream, head) => this.#switch(answer, stream, head))
-      .on('response', answer => this.#answer(answer));
+      .on('error', error => this.#guard(() => this.#fail(error)))
+      .on('close', () => this.#guard(() => this.#onClose()))
+      .on('information', interim => this.#guard(() => this.#passInterim(interim)))
+      .on('upgrade', (answer, stream, head) => this.#guard(() => this.#switch(answer, stream, head)))
+      .on('response', answer => this.#guard(() => this.#answer(answer)));
     const { request, response, upgrade } = exchange;
-    response.once('close', () => this.#end());
+    response.once('close', () => this.#guard(() => this.#end()));
     if (upgrade !== undefined || (!isChunked(request) && request.headers['content-length'] === undefined)) {
       outgoing.end();
-    } else passBody(request, outgoing);
+    } else this.#passBody(request, outgoing);
+  }
+
+  /** What is thrown while this exchange goes on, whatever the target has said, is the end of its connection and of no other. */
+  #guard(task: () => void): void {
+    try {
+      task();
+    } catch (error) {
+      this.#isOver = true;
+      this.#outgoing.destroy();
+      this.#exchange.connection.fail(error as Error);
+    }
+  }
+
+  #onClose(): void {
+    const { response } = this.#exchange;
+    if (!response.headersSent) this.#fail(new PodsocksError('ERR_CLOSED', 'the target sent no answer'));
   }
 
   #passInterim({ statusCode, statusMessage, rawHeaders }: Interim): void {
@@ -109,7 +124,7 @@ class Forwarding {
   #answer(answer: IncomingMessage): void {
     const { connection, request, response } = this.#exchange;
     const { statusCode = 0, statusMessage, headers, rawHeaders, httpVersion } = answer;
-    answer.on('error', error => this.#fail(error));
+    answer.on('error', error => this.#guard(() => this.#fail(error)));
     const wrong = wrongIn(answer);
     if (wrong !== undefined) {
       this.#refuse(badAnswer(wrong));
@@ -124,17 +139,12 @@ class Forwarding {
     }
     // What is left of the request is not read to its end, however long that takes.
     if (!request.complete) fields.push('Connection', 'close');
-    try {
-      response.sendDate = false;
-      response.writeHead(statusCode, statusMessage, fields);
-    } catch {
-      this.#refuse(badAnswer('a field of the answer cannot be passed on'));
-      return;
-    }
+    response.sendDate = false;
+    response.writeHead(statusCode, reasonOf(statusCode, statusMessage), fields);
     // At once, as the body may be long in coming; but in one packet with it if it is there.
     connection.stream.cork();
     response.flushHeaders();
-    passBody(answer, response);
+    this.#passBody(answer, response);
     process.nextTick(() => connection.stream.uncork());
   }
 
@@ -146,15 +156,33 @@ class Forwarding {
       this.#refuse(badAnswer('the target changes the protocol unasked'));
       return;
     }
+    // Node says so of one that comes in the same packet as the end of an answer.
+    if (response.headersSent) {
+      stream.destroy();
+      this.#fail(new PodsocksError('ERR_CLOSED', 'the target changes the protocol behind its answer'));
+      return;
+    }
     this.#isOver = true;
     const client = connection.stream;
     response.detachSocket(client as never);
     const fields = endToEnd(answer.rawHeaders);
     const [protocol = 'websocket'] = valuesOf(answer.rawHeaders, 'upgrade');
-    client.write(encodeHead(101, answer.statusMessage!, [...fields, 'Connection', 'Upgrade', 'Upgrade', protocol]));
+    client.write(encodeHead(101, answer.statusMessage, [...fields, 'Connection', 'Upgrade', 'Upgrade', protocol]));
     if (upgrade.length > 0) client.unshift(upgrade);
     if (head.length > 0) stream.unshift(head);
     connection.splice(stream);
+  }
+
+  /** Moves a body, and what comes behind it. */
+  #passBody(from: IncomingMessage, to: OutgoingMessage): void {
+    from.pipe(to, { end: false });
+    from.once('end', () =>
+      this.#guard(() => {
+        const trailers = trailerPairs(from.rawTrailers);
+        if (trailers.length > 0) to.addTrailers(trailers); // left out by Node where there are no chunks
+        to.end();
+      }),
+    );
   }
 
   #fail(error: Error): void {
@@ -197,22 +225,6 @@ function wrongIn(answer: IncomingMessage): string | undefined {
 }
 
 type Interim = Pick<IncomingMessage, 'rawHeaders'> & { readonly statusCode: number; readonly statusMessage: string };
-
-/** Moves a body, and what comes behind it. */
-function passBody(from: IncomingMessage, to: OutgoingMessage): void {
-  from.pipe(to, { end: false });
-  from.once('end', () => {
-    const trailers = trailerPairs(from.rawTrailers);
-    if (trailers.length > 0) to.addTrailers(trailers); // left out by Node where there are no chunks
-    to.end();
-  });
-}
-
-function encodeHead(status: number, reason: string, fields: readonly string[]): Buffer {
-  let head = `HTTP/1.1 ${status} ${reason}\r\n`;
-  for (let index = 0; index < fields.length; index += 2) head += `${fields[index]}: ${fields[index + 1]}\r\n`;
-  return Buffer.from(`${head}\r\n`, 'latin1');
-}
 
 function trailerField({ rawHeaders }: IncomingMessage): string[] {
   return valuesOf(rawHeaders, 'trailer').flatMap(value => ['Trailer', value]);

@@ -5,6 +5,7 @@ import { ConnectionDuplex } from '@podsocks/shared/net/connection-duplex';
 import type { IdleClock, Idling } from '@podsocks/shared/net/idle-clock';
 import type { Endpoint } from '@podsocks/shared/net/listener';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
+import type { Logger } from '@podsocks/shared/runtime/log';
 import type { Target } from '@podsocks/shared/wire/address';
 import { ipv4OfMapped } from '@podsocks/shared/wire/mapped-address';
 import type { OpenStreamOptions } from '../open-stream.ts';
@@ -28,6 +29,7 @@ export interface HttpConnectionOptions {
   /** Milliseconds without a request, or within one without a byte. */
   readonly idleTimeout: number;
   readonly open: (target: Target, from: HttpConnection, options: Required<OpenStreamOptions>) => Promise<Duplex>;
+  readonly log: Logger;
 }
 
 /** A client's connection: its requests have their turn one by one, and its streams to servers end with it. */
@@ -72,6 +74,7 @@ export class HttpConnection implements Idling {
       this.stream.destroy(new PodsocksError('ERR_LIMIT', `more than ${MOST_UNANSWERED} requests without an answer`));
       return;
     }
+    response.on('error', error => this.stream.destroy(error));
     response.once('close', () => {
       this.#unanswered--;
       this.#isAnswering = false;
@@ -85,11 +88,27 @@ export class HttpConnection implements Idling {
     this.#turn = new Promise(resolve => response.once('close', resolve));
   }
 
-  /** Runs `task` when all requests so far have their answers. */
+  /** Runs `task` when all requests so far have their answers, guarded. */
   afterwards(task: () => void): void {
     void this.#turn.then(() => {
-      if (this.stream.writable) task();
+      if (this.stream.writable) this.guard(task);
     });
+  }
+
+  /** Runs `task`, which is part of an event that only this connection is concerned with: what it throws ends this connection. */
+  guard(task: () => void): void {
+    try {
+      task();
+    } catch (error) {
+      this.fail(error as Error);
+    }
+  }
+
+  /** Ends at once, for what should not have happened: that one client or its target brings about must not end the others. */
+  fail(error: Error): void {
+    this.#options.log.error({ err: error, client: this.client }, 'a request to the HTTP port failed');
+    this.stream.destroy(error);
+    this.connection.reset(); // which the stream may have given back already
   }
 
   /** The address that the client has connected to. */

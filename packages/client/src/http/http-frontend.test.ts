@@ -18,6 +18,17 @@ async function connected({ connects }: FrontendUnderTest, count = 1) {
 }
 
 describe('CONNECT', () => {
+  it('that nobody can take over is reset', async () => {
+    const under = await startFrontend({
+      connect() {
+        throw new Error('unthought of');
+      },
+    });
+    const { text, error } = await under.exchange(CONNECT);
+    expect([text, error]).toEqual(['', 'ECONNRESET']);
+    expect(under.log.join('')).toContain('unthought of');
+  });
+
   it('hands the connection over with what was sent behind it, whatever the split', async () => {
     const under = await startFrontend();
     const text = `${CONNECT}early bytes`;

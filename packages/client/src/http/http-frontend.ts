@@ -148,11 +148,14 @@ export class HttpFrontend {
       response.shouldKeepAlive = false;
       response.assignSocket(stream as never);
       stream.on('drain', () => response.emit('drain'));
-      response.once('finish', () => {
-        response.detachSocket(stream as never);
-        from.endWith();
-        process.nextTick(() => response.emit('close'));
-      });
+      response.once('finish', () =>
+        from.guard(() => {
+          if (response.socket !== (stream as unknown)) return; // it is bytes by now
+          response.detachSocket(stream as never);
+          from.endWith();
+          process.nextTick(() => response.emit('close'));
+        }),
+      );
       from.inTurn(response, () => this.#answer(from, request, response, head));
     });
   }
@@ -164,14 +167,9 @@ export class HttpFrontend {
     response: ServerResponse,
     upgrade: Uint8Array | undefined,
   ): void {
-    try {
-      const destination = this.#reader.read(from, request);
-      if ('status' in destination) answerWith(request, response, destination);
-      else forward({ connection: from, request, response, destination, upgrade });
-    } catch (error) {
-      this.#options.log.error({ err: error }, 'a request to the HTTP port failed');
-      from.stream.destroy(error as Error);
-    }
+    const destination = this.#reader.read(from, request);
+    if ('status' in destination) answerWith(request, response, destination);
+    else forward({ connection: from, request, response, destination, upgrade });
   }
 
   /** What cannot be parsed has no response object. */

@@ -13,7 +13,10 @@ export interface PageContent {
 
 /** Something that ss-local shows on its port. */
 export interface Page {
-  /** Whether everybody who reaches the port may see it; else it is for this machine, and for those with a password if one is asked for. */
+  /**
+   * Whether everybody who reaches the port may see it. Any other is for programs on this machine only, and where the port asks for a
+   * password, for those of them that give it: it opens nothing to other machines.
+   */
   readonly public?: boolean;
   readonly content: (visit: PageVisit) => PageContent;
 }

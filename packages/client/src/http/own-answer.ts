@@ -38,7 +38,8 @@ export function textAnswer(status: number, text: string, fields?: Readonly<Recor
 /** Answers, and reads no body that would only be thrown away: then the connection ends behind it. */
 export function answerWith(request: IncomingMessage, response: ServerResponse, answer: OwnAnswer): void {
   const ends = request.complete ? {} : { Connection: 'close' };
-  response.writeHead(answer.status, { ...answer.fields, ...ends });
+  // Said expressly, or it would be that of a head which was to be sent before and was not.
+  response.writeHead(answer.status, STATUS_CODES[answer.status] ?? '', { ...answer.fields, ...ends });
   response.end(answer.body);
   request.resume();
 }

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { describe, expect, it } from 'vitest';
-import { startFrontend, startOrigin, startRawOrigin } from './http-fixtures.ts';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { startFrontend, startOrigin, startRawOrigin, startSpeaker } from './http-fixtures.ts';
 
 const UPGRADE = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n';
 const ask = (url: string, fields = UPGRADE, method = 'GET') =>
@@ -104,6 +105,55 @@ describe('WebSocket', () => {
     expect(text).toMatch(/\r\nConnection: close\r\n/);
     if (answer.length > 1000) expect(text.length).toBeGreaterThan(3_000_000);
     expect(error).toBeUndefined();
+  });
+
+  const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
+
+  it.each([
+    'Content-Length: 0\r\n\r\n',
+    'Content-Length: 2\r\n\r\nok',
+    'Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    'Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX: y\r\n\r\n',
+  ])('that is refused and accepted at once is neither: %j', async answer => {
+    const under = await startFrontend();
+    const origin = await startSpeaker(`HTTP/1.1 200 OK\r\n${answer}${SWITCH}hello`, false);
+    const { text, error } = await under.exchange(`${ask(origin.url)}early`);
+    expect(error).toBe('ECONNRESET');
+    expect(text).not.toMatch(/ 101 |hello/);
+    await expect.poll(() => under.streams.every(stream => stream.destroyed)).toBe(true);
+    expect(under.log.join('')).not.toContain('"level":"error"');
+  });
+
+  it('loses a reason phrase that must not go on', async () => {
+    const under = await startFrontend();
+    const origin = await startSpeaker(SWITCH.replace('Switching', 'Swit\u0001ching'));
+    const client = await under.client(ask(origin.url));
+    await client.got(/^HTTP\/1\.1 101 Switching Protocols\r\n/);
+  });
+
+  it('that fails for what nobody has thought of ends on both sides, and ends nothing else', async () => {
+    const under = await startFrontend();
+    const origin = await startSpeaker(SWITCH, false);
+    const failing = vi.spyOn(ServerResponse.prototype, 'detachSocket').mockImplementationOnce(() => {
+      throw new Error('unthought of');
+    });
+    onTestFinished(() => failing.mockRestore());
+    expect((await under.exchange(ask(origin.url))).error).toBe('ECONNRESET');
+    await expect.poll(() => under.streams.every(stream => stream.destroyed)).toBe(true);
+    const client = await under.client(ask(origin.url));
+    await client.got(/^HTTP\/1\.1 101 /);
+  });
+
+  it('that fails so when it is refused ends on both sides too', async () => {
+    const under = await startFrontend();
+    const origin = await startSpeaker('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n', false);
+    const failing = vi.spyOn(ServerResponse.prototype, 'detachSocket').mockImplementationOnce(() => {
+      throw new Error('unthought of');
+    });
+    onTestFinished(() => failing.mockRestore());
+    await under.exchange(ask(origin.url));
+    expect(under.log.join('')).toContain('unthought of');
+    await expect.poll(() => under.streams.every(stream => stream.destroyed)).toBe(true);
   });
 
   it('that goes nowhere is told so', async () => {

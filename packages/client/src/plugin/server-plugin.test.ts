@@ -24,7 +24,15 @@ describe('the plugin of a server', () => {
     [{ own: entry(''), below: at('file', 'b', 'y') }, ['file', 'b', 'y']],
     [{ own: entry('a'), below: at('file', 'b', 'y') }, ['servers[0]', 'a', undefined]],
     [{ above: at('--plugin', 'c'), own: url('v2ray-plugin', 'tls') }, ['--plugin', 'c', 'tls']],
-    [{ above: at('--plugin', '/c'), own: url('poweroff', 'tls') }, ['--plugin', '/c', 'tls']],
+    [{ above: at('--plugin', '/c'), own: url('poweroff') }, ['--plugin', '/c', undefined]],
+    [{ above: at('--plugin', '/c', 'server'), own: url('poweroff', 'tls') }, ['--plugin', '/c', 'server']],
+    [
+      { above: at('--plugin-opts', undefined, 'cert=/c'), own: url('v2ray-plugin', 'server') },
+      ['ss://URL', 'v2ray-plugin', 'cert=/c'],
+    ],
+    [{ own: entry('v2ray-plugin', 'server') }, ['servers[0]', 'v2ray-plugin', 'server']],
+    [{ above: at('--plugin', ''), own: url('v2ray-plugin', 'server') }, undefined],
+    [{ own: url(), below: at('file', 'v2ray-plugin', 'server') }, ['file', 'v2ray-plugin', 'server']],
     [{ above: at('--plugin', 'c', 'z'), own: entry('a', 'x') }, ['--plugin', 'c', 'z']],
     [{ above: at('--plugin-opts', undefined, 'z'), own: entry('a', 'x') }, ['servers[0]', 'a', 'z']],
     [{ above: at('--plugin', ''), own: url('v2ray-plugin', 'tls') }, undefined],
@@ -38,6 +46,16 @@ describe('the plugin of a server', () => {
     expect(() => of({ own: url('./v2ray-plugin') })).toThrow('not one of');
     expect(() => of({ own: url('poweroff'), below: at('file', 'b') })).toThrow('not one of');
     expect(() => of({ own: url('poweroff'), above: at('--plugin-opts', undefined, 'x') })).toThrow('not one of');
+  });
+
+  test('has of others no options that open this machine', () => {
+    const attack = 'server;localAddr=127.0.0.1;localPort=2999;remoteAddr=0.0.0.0;remotePort=9777';
+    const complaint = /^ss:\/\/URL: the server's options for the plugin name "server", .*: --plugin-opts$/;
+    expect(() => of({ own: url('v2ray-plugin', attack) })).toThrow(complaint);
+    expect(() => of({ own: url('v2ray-plugin', attack), above: at('--plugin', '/opt/v2ray-plugin') })).toThrow(
+      complaint,
+    );
+    expect(() => of({ own: url('poweroff', attack), above: at('--plugin', './mine') })).toThrow(complaint);
   });
 
   test('is not made of options', () => {

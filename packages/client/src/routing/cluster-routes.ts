@@ -1,11 +1,18 @@
 import type { IpAddress } from '@podsocks/shared/matching/ip-address';
 import { readName } from '@podsocks/shared/matching/name-pattern';
-import { contains, formatNetwork, type Network, parseNetwork, readNetwork } from '@podsocks/shared/matching/network';
-import { PodsocksError } from '@podsocks/shared/runtime/errors';
-import { parseHost } from '@podsocks/shared/settings/values';
+import { contains, formatNetwork, type Network } from '@podsocks/shared/matching/network';
 import { INFORMATION_HOST } from '@podsocks/shared/wire/information';
 import type { KnownServer } from '../servers/known-server.ts';
 import { type AskedHost, addressOfReverseName, isLocalhost } from './asked-host.ts';
+import {
+  attachedNetwork,
+  clusterDomain,
+  clusterNetworks,
+  DEFAULT_DOMAIN,
+  isLocal,
+  mayBeBeside,
+  PRIVATE,
+} from './plausible-cluster.ts';
 
 /** What a server says of its cluster; see ClusterInformation. */
 export interface KnownCluster {
@@ -36,18 +43,12 @@ export interface ClusterRoutesOptions {
   readonly namespaces: readonly string[];
   /** The networks that this machine is in, as CIDRs of its own addresses. */
   readonly attached: readonly string[];
+  /** No server has shown what it is yet: private addresses may be the cluster's, and are not for the network here. */
+  readonly presumes?: boolean;
 }
-
-const DEFAULT_DOMAIN = 'cluster.local';
 
 /** Every cluster has these, and no top-level domain is called so. */
 const NAMESPACES_OF_ALL = ['default', 'kube-system'];
-
-/** Wider networks say what a user may reach, and not where the cluster is. 0.0.0.0/0 would take everything. */
-const WIDEST = { 4: 8, 6: 16 } as const;
-
-/** What is always on this machine or its link. */
-const LOCAL = ['127.0.0.0/8', '::1', '169.254.0.0/16', 'fe80::/10'].map(parseNetwork);
 
 /** What goes through the tunnel without any rule, because it is the cluster's. Names are as {@link readHost} spells them. */
 export class ClusterRoutes {
@@ -56,24 +57,29 @@ export class ClusterRoutes {
   readonly #ownNamespaces: readonly string[];
   /** All of which `name.namespace` is known. */
   readonly namespaces: readonly string[];
+  /** Those that the server has told. */
   readonly networks: readonly Network[];
+  /** Those whose addresses go through the tunnel: the same, or, of a silent server, what may be the cluster's. */
+  readonly tunnelled: readonly Network[];
+  /** Those that this machine is in, and its own addresses. */
   readonly attached: readonly Network[];
+  readonly #presumes: boolean;
 
-  constructor({ cluster, namespaces, attached }: ClusterRoutesOptions) {
-    this.domain = readName(cluster?.domain ?? '') ?? DEFAULT_DOMAIN;
+  constructor({ cluster, namespaces, attached, presumes = false }: ClusterRoutesOptions) {
+    this.domain = clusterDomain(cluster?.domain) ?? DEFAULT_DOMAIN;
     this.#ownNamespaces = namespaces;
     const ofCluster = cluster === undefined ? [] : [...NAMESPACES_OF_ALL, ...unmistakable(cluster.namespace)];
     this.namespaces = [...new Set([...namespaces, ...ofCluster])];
-    this.networks = cluster === undefined ? [] : networksOf(cluster);
-    this.attached = attached.flatMap(network);
+    this.attached = attached.flatMap(attachedNetwork);
+    this.networks =
+      cluster === undefined ? [] : clusterNetworks(cluster).filter(each => mayBeBeside(each, this.attached));
+    this.#presumes = presumes;
+    this.tunnelled = presumes ? PRIVATE : this.networks;
   }
 
   /** Whether anything is known by which to tell the cluster from the rest. */
   static tells(cluster: KnownCluster): boolean {
-    return (
-      readName(cluster.domain ?? '') !== undefined ||
-      cluster.allowed.flatMap(network).some(each => isNarrow(each) && !isLocal(each.base))
-    );
+    return clusterDomain(cluster.domain) !== undefined || clusterNetworks({ ...cluster, nameservers: [] }).length > 0;
   }
 
   /** The Service that a name without dots means in the first of the user's namespaces. */
@@ -102,17 +108,14 @@ export class ClusterRoutes {
     return asked && this.#networkOf(asked);
   }
 
-  /** The cluster's network that an address is in, unless this machine is in a narrower one. */
+  /** The cluster's network that an address is in, unless this machine is in one as narrow, or the address is its own. */
   #networkOf(address: IpAddress): string | undefined {
-    const cluster = narrowest(this.networks, address);
+    const cluster = narrowest(this.tunnelled, address);
     if (cluster === undefined) return undefined;
     const attached = narrowest(this.attached, address);
-    return attached !== undefined && attached.prefix > cluster.prefix ? undefined : formatNetwork(cluster);
+    if (attached !== undefined && attached.prefix >= cluster.prefix) return undefined;
+    return `${formatNetwork(cluster)}${this.#presumes ? ', private, and the server has not said what is its' : ''}`;
   }
-}
-
-export function isLocal(address: IpAddress): boolean {
-  return LOCAL.some(network => contains(network, address));
 }
 
 function narrowest(networks: readonly Network[], address: IpAddress): Network | undefined {
@@ -123,33 +126,8 @@ function narrowest(networks: readonly Network[], address: IpAddress): Network | 
   return best;
 }
 
-/** Top-level domains are letters alone: with a namespace `dev`, `web.dev` may be a Service, and is a public site. */
+/** Top-level domains are letters alone, or begin with `xn--`: with a namespace `dev`, `web.dev` may be a Service, and is a public site. */
 function unmistakable(namespace: string | undefined): string[] {
-  return namespace !== undefined && readName(namespace) === namespace && /[\d-]/.test(namespace) ? [namespace] : [];
-}
-
-/** What a server sends may be anything; what makes no sense is left out. */
-function networksOf({ allowed, nameservers }: KnownCluster): Network[] {
-  const networks = allowed.flatMap(network).filter(isNarrow);
-  const servers = nameservers.flatMap(addressOf).flatMap(network);
-  const others = servers.filter(({ base }) => !networks.some(each => contains(each, base)));
-  return [...networks, ...others].filter(({ base }) => !isLocal(base));
-}
-
-function network(cidr: string): Network[] {
-  const read = readNetwork(cidr)?.network;
-  return read === undefined ? [] : [read];
-}
-
-function isNarrow({ base, prefix }: Network): boolean {
-  return prefix >= WIDEST[base.family];
-}
-
-function addressOf(server: string): string[] {
-  try {
-    return [parseHost(server).host];
-  } catch (error) {
-    if (error instanceof PodsocksError) return [];
-    throw error;
-  }
+  const may = namespace !== undefined && readName(namespace) === namespace && /[\d-]/.test(namespace);
+  return may && !namespace.startsWith('xn--') ? [namespace] : [];
 }

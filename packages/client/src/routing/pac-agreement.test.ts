@@ -178,11 +178,12 @@ it('says what the router says', () => {
     fc.property(
       settings,
       cluster,
+      fc.constantFrom('podsocks' as const, 'unknown' as const),
       fc.array(cidr, { maxLength: 3 }),
       fc.array(fc.tuple(host, port, fc.constantFrom('http', 'https', 'ws')), { minLength: 8, maxLength: 16 }),
-      (given, known, attached, targets) => {
+      (given, known, kind, attached, targets) => {
         const by = new Router(given, attached);
-        by.learn(known, 'podsocks');
+        by.learn(known, kind);
         const ask = browser(by.pac(PROXY));
         for (const [asked, number, scheme] of targets) {
           const decision = by.decide(targetOf(asked, number));

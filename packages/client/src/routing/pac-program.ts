@@ -69,8 +69,7 @@ function isOfCluster(name, address, absolute) {
 }
 
 function isInCluster(address) {
-  var own = narrowest(ROUTES.cluster.networks, address);
-  return own >= 0 && narrowest(ROUTES.cluster.attached, address) <= own;
+  return narrowest(ROUTES.cluster.attached, address) < narrowest(ROUTES.cluster.networks, address);
 }
 
 function isLocalhost(name) {

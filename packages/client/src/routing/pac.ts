@@ -38,7 +38,7 @@ export function pacOf({ rules, otherwise, cluster }: PacOptions, proxy: ProxyAdd
       names: keys([INFORMATION_HOST.host, cluster.domain]),
       ends: keys([cluster.domain, 'svc']),
       namespaces: keys(cluster.namespaces),
-      networks: numbersOf(cluster.networks),
+      networks: numbersOf(cluster.tunnelled),
       attached: numbersOf(cluster.attached),
     },
   };

@@ -89,9 +89,10 @@ export class Router {
    */
   learn(cluster: KnownCluster | undefined, kind: 'podsocks' | 'plain' | 'unknown'): boolean {
     if (kind === 'unknown') return false;
+    const isFirst = !this.#isInformed;
     this.#isInformed = true;
     const learnt = cluster !== undefined && ClusterRoutes.tells(cluster) ? cluster : undefined;
-    if (JSON.stringify(learnt) === JSON.stringify(this.#learnt)) return false;
+    if (!isFirst && JSON.stringify(learnt) === JSON.stringify(this.#learnt)) return false;
     this.#learnt = learnt;
     this.#renew();
     return true;
@@ -126,6 +127,11 @@ export class Router {
   /** The cluster's, whatever the mode: CIDRs. */
   get clusterNetworks(): readonly string[] {
     return this.#cluster.networks.map(formatNetwork);
+  }
+
+  /** The cluster's, whatever the mode: the one that the server has told, where it can be one. */
+  get clusterDomain(): string {
+    return this.#cluster.domain;
   }
 
   /** A proxy auto-configuration file that sends to this proxy what does not go directly. */
@@ -175,6 +181,7 @@ export class Router {
       cluster: this.#learnt,
       namespaces: this.#settings.namespaces,
       attached: this.#attached,
+      presumes: !this.#isInformed,
     });
   }
 }

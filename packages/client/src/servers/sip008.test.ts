@@ -59,6 +59,11 @@ describe('a list of servers', () => {
     ['a bad one among good ones', { servers: [ENTRY, { ...ENTRY, server_port: 0 }] }, 'servers[1].server_port'],
     ['one without a host', { servers: [{ ...ENTRY, server: undefined }] }, 'servers[0]: has no host'],
     ['one without a password', { servers: [{ ...ENTRY, password: undefined }] }, 'servers[0]: no password'],
+    [
+      'one that makes a server of its plugin',
+      { servers: [ENTRY, { ...ENTRY, plugin: 'v2ray-plugin', plugin_opts: 'server;localPort=hunter2' }] },
+      'servers[1].plugin_opts: the server\'s options for the plugin name "server"',
+    ],
     ['an unknown method', { servers: [{ ...ENTRY, method: 'rc4-md5' }] }, 'servers[0].method'],
     [
       'a password that is no key',

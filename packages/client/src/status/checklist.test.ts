@@ -75,6 +75,26 @@ describe('checklist', () => {
     expect(text).not.toContain('curl');
   });
 
+  it('lets nothing through that moves the cursor', () => {
+    const evil = 'x\x1b]0;y\x07\u202e\nz';
+    const [server] = STATUS.servers;
+    const status = {
+      ...STATUS,
+      servers: [{ ...server!, name: evil, address: evil, method: evil, version: evil }],
+      listen: [evil],
+      route: { ...STATUS.route, namespace: evil, domains: [evil] },
+      dns: { listen: [evil], zones: [evil] },
+      forwards: [{ listen: evil, target: evil, protocol: 'tcp' as const }],
+      maps: [{ name: evil, address: evil, port: 1 }],
+    };
+    const known = { ...KNOWN, domain: evil, namespace: evil, user: evil, allowed: [evil] };
+    const clean = checklist({ ...facts, status, known, backend: evil });
+    expect(clean.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+    expect(clean.split('\n')).toHaveLength(checklist(facts).split('\n').length);
+    const unknown = { ...status, servers: [{ ...status.servers[0]!, kind: 'unknown' as const, reason: evil }] };
+    expect(checklist({ ...facts, status: unknown }).replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+  });
+
   it('cuts a long list of networks', () => {
     const allowed = Array.from({ length: 20 }, (_, i) => `10.${i}.0.0/16`);
     expect(checklist({ ...facts, known: { ...KNOWN, allowed } })).toContain('10.5.0.0/16, …, as ada');

@@ -53,6 +53,21 @@ FAILED     TARGET          REASON
     const failures = [{ ...STATUS.failures[0]!, reason: 'a\x1b[2Jb\u202ec\nd' }];
     const rendered = renderStatus({ ...STATUS, failures }, 'table', NOW);
     expect(rendered).toContain('a?[2Jb?c?d');
+    const evil = '\x1b[2J\u202e\n';
+    const status = {
+      ...STATUS,
+      ssLocal: { version: evil, pid: 1 },
+      listen: [evil],
+      udp: evil as 'off',
+      route: { ...STATUS.route, namespace: evil, domains: [evil] },
+      dns: { listen: [evil], zones: [evil] },
+    };
+    for (const format of ['table', 'wide'] as const) {
+      expect(renderStatus(status, format, NOW).replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+      expect(renderStatus(status, format, NOW).split('\n')).toHaveLength(
+        renderStatus(STATUS, format, NOW).split('\n').length,
+      );
+    }
   });
 });
 

@@ -4,6 +4,7 @@ import { dial } from '@podsocks/shared/net/dial';
 import { createLogger } from '@podsocks/shared/runtime/log';
 import { targetOf } from '@podsocks/shared/wire/address';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { ClientGate } from '../listen/client-gate.ts';
 import { datagramUplinks } from './datagram-uplink.ts';
 import { type DatagramForwardOptions, startDatagramForward } from './forward.ts';
 import { streamUplinks } from './stream-uplink.ts';
@@ -202,6 +203,32 @@ describe('a forwarded port', () => {
       await expect.poll(() => opened).toHaveLength(count);
       expect(opened.map(({ closed }) => closed)).toEqual(opened.map((_, index) => index < count - 2));
     }
+  });
+
+  it('lets in of other machines whom the gate lets in, until they are forgotten', async () => {
+    const binding = vi.spyOn(Socket.prototype, 'bind');
+    onTestFinished(() => binding.mockRestore());
+    const { opened, openUplink } = fakeUplinks();
+    const gate = new ClientGate({ allow: ['192.0.2.0/24'], maxPerClient: 2 });
+    const { forward, lines, at } = await startForward({ openUplink, gate, idleTimeout: 100 });
+    const bound = binding.mock.contexts[0] as Socket;
+    const come = (address: string, port: number) =>
+      bound.emit('message', Buffer.from('x'), { address, family: 'IPv4', port, size: 1 });
+    come('198.51.100.1', 1000);
+    expect([opened.length, forward.counts.packetsUp, forward.counts.drops]).toEqual([0, 0, { denied: 1 }]);
+    expect(lines.join('')).toContain(
+      'a client of another machine was turned away: its network is not let in (--lan-allow)',
+    );
+    for (const port of [1000, 1001, 1002, 1001]) come('192.0.2.1', port);
+    come('192.0.2.2', 1000);
+    expect([opened.length, forward.counts.packetsUp, forward.counts.drops]).toEqual([3, 4, { denied: 2 }]);
+    (await startProgram(at)).send('of this machine');
+    await expect.poll(() => opened).toHaveLength(4);
+    await expect.poll(() => opened.every(({ closed }) => closed)).toBe(true);
+    come('192.0.2.1', 1002);
+    expect(opened).toHaveLength(5);
+    await forward.close();
+    expect([gate.enter('192.0.2.1'), gate.enter('192.0.2.1')]).toEqual([undefined, undefined]);
   });
 
   it('counts and logs what an uplink drops, and that the server cannot be reached', async () => {
