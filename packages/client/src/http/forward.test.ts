@@ -544,7 +544,7 @@ describe('an exchange', () => {
     const failing = vi.spyOn(ServerResponse.prototype, 'flushHeaders').mockImplementationOnce(function (
       this: ServerResponse,
     ) {
-      this.emit('error', new Error('unthought of'));
+      process.nextTick(() => this.emit('error', new Error('unthought of')));
     });
     onTestFinished(() => failing.mockRestore());
     expect((await under.exchange(get(`${origin.url}/`))).error).toBe('ECONNRESET');

@@ -151,15 +151,10 @@ class Forwarding {
   /** The target goes on in another protocol: from here on it is bytes. */
   #switch(answer: IncomingMessage, stream: Duplex, head: Uint8Array): void {
     const { connection, response, upgrade } = this.#exchange;
-    if (this.#isOver || upgrade === undefined) {
+    // Not all versions of Node keep one to themselves that comes in the same packet as a whole answer: that one counts.
+    if (this.#isOver || upgrade === undefined || response.headersSent) {
       stream.destroy();
       this.#refuse(badAnswer('the target changes the protocol unasked'));
-      return;
-    }
-    // Node says so of one that comes in the same packet as the end of an answer.
-    if (response.headersSent) {
-      stream.destroy();
-      this.#fail(new PodsocksError('ERR_CLOSED', 'the target changes the protocol behind its answer'));
       return;
     }
     this.#isOver = true;
