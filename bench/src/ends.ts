@@ -31,7 +31,9 @@ const INVOCATIONS: Readonly<
     args: [
       ...['-s', LOOPBACK, '-p', `${serverPort}`, '-m', method, '--log-level', 'warn'],
       // As all others reply: before the target was dialled.
-      ...(end === 'client' ? ['-l', `${socksPort}`, '--connect-reply', 'early', '--route', 'all'] : ['--allow', '127.0.0.0/8']),
+      ...(end === 'client'
+        ? ['-l', `${socksPort}`, '--connect-reply', 'early', '--route', 'all']
+        : ['--allow', '127.0.0.0/8']),
       ...(udp ? ['-u'] : []),
     ],
     env: { SS_PASSWORD: password },

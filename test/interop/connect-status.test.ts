@@ -43,7 +43,9 @@ for (const method of METHODS) {
       const server = commandOf('podsocks', 'server');
       await forThisTest(startProgram('server', [...server, ...both, ...names, ...policy], serverPort));
       const client = commandOf('podsocks', 'client');
-      const local = await forThisTest(startProgram('client', [...client, ...both, '-l', `${socksPort}`, '--route', 'all'], socksPort));
+      const local = await forThisTest(
+        startProgram('client', [...client, ...both, '-l', `${socksPort}`, '--route', 'all'], socksPort),
+      );
       await expect.poll(local.output, { timeout: 10_000 }).toContain('the server is podsocks');
       return socksPort;
     }
