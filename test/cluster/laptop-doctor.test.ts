@@ -94,7 +94,13 @@ describeCluster('ss-local status and doctor on the laptop', () => {
     [17, `${DB}:81`, /✗ dial +.*\n +→ nothing listens there on port 81: /],
     [17, `10.244.9.9:${HTTP_PORT}`, /✗ dial +/],
   ])('doctor: exit code %i for %s', async (code, target, words) => {
-    expect(await doctor('doctor', target)).toEqual({ code, text: expect.stringMatching(words) });
+    expect(await doctor('--route', 'all', 'doctor', target)).toEqual({ code, text: expect.stringMatching(words) });
+  });
+
+  test('doctor: what does not go through the tunnel', async () => {
+    const { code, text } = await doctor('doctor', `${PUBLIC_ADDRESS}:80`);
+    const words = /^ {2}! route +198\.51\.100\.10:80 goes directly, not through the tunnel/m;
+    expect({ code, text }).toEqual({ code: 0, text: expect.stringMatching(words) });
   });
 
   test('doctor: a port on which nothing listens', async () => {

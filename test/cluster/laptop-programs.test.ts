@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { buildFetch, goObstacle } from '../interop/go-program.ts';
+import { describeWhereNodeReadsVariables } from '../support/node-proxy-variables.ts';
 import { describeWith, pathOf } from '../support/programs.ts';
 import { commandOf } from '../support/shadowsocks-ends.ts';
 import { suiteResource } from '../support/suite-resource.ts';
@@ -88,21 +89,10 @@ describeCluster('programs on the laptop, by ss-local run', () => {
     test('socks', () => expectBoth(process.execPath, program('fetch-by-all-proxy.mjs')));
   });
 
-  describeWith(
-    [],
-    'Node.js with NODE_USE_ENV_PROXY',
-    () => {
-      const fetch = 'fetch(process.argv[1]).then(async r => process.stdout.write(await r.text()))';
-      const get = 'require("http").get(process.argv[1], r => r.pipe(process.stdout))';
-      test('fetch', () => expectBoth(process.execPath, '-e', fetch));
-      test('http.get', () => expectBoth(process.execPath, '-e', get));
-    },
-    () => (readsVariables() ? undefined : `Node.js ${process.versions.node} reads no proxy variables`),
-  );
+  describeWhereNodeReadsVariables('Node.js with NODE_USE_ENV_PROXY', () => {
+    const fetch = 'fetch(process.argv[1]).then(async r => process.stdout.write(await r.text()))';
+    const get = 'require("http").get(process.argv[1], r => r.pipe(process.stdout))';
+    test('fetch', () => expectBoth(process.execPath, '-e', fetch));
+    test('http.get', () => expectBoth(process.execPath, '-e', get));
+  });
 });
-
-/** From 22.21 and 24.5 on. */
-function readsVariables(): boolean {
-  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
-  return major > 24 || (major === 24 && minor >= 5) || (major === 22 && minor >= 21);
-}

@@ -7,6 +7,7 @@ import { obstacleOf } from '@podsocks/client/programs/executable';
 import { runSystem } from '@podsocks/client/programs/run-system';
 import { describe, expect, test } from 'vitest';
 import { findOnPath } from '../../bench/src/executables.ts';
+import { describeWhereNodeReadsVariables } from '../support/node-proxy-variables.ts';
 import { type ProgramRun, startProgram } from '../support/program-run.ts';
 import { describeWith, pathOf } from '../support/programs.ts';
 import { runCommand } from '../support/run-command.ts';
@@ -106,20 +107,12 @@ describeWith(
   installed('npm'),
 );
 
-const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
-const readsVariables = major > 24 || (major === 24 && minor >= 5) || (major === 22 && minor >= 21);
-
-describeWith(
-  [],
-  'ss-local run -- node',
-  () => {
-    const fetching = 'fetch(process.argv[1]).then(async r => process.stdout.write(await r.text()))';
-    const getting = 'require("http").get(process.argv[1], r => r.pipe(process.stdout))';
-    test('fetch', () => expectBody('/f', ({ url }) => [process.execPath, '-e', fetching, `${url}/f`], both));
-    test('http.get', () => expectBody('/g', ({ url }) => [process.execPath, '-e', getting, `${url}/g`], both));
-  },
-  () => (readsVariables ? undefined : `Node.js ${process.versions.node} reads no proxy variables`),
-);
+describeWhereNodeReadsVariables('ss-local run -- node', () => {
+  const fetching = 'fetch(process.argv[1]).then(async r => process.stdout.write(await r.text()))';
+  const getting = 'require("http").get(process.argv[1], r => r.pipe(process.stdout))';
+  test('fetch', () => expectBody('/f', ({ url }) => [process.execPath, '-e', fetching, `${url}/f`], both));
+  test('http.get', () => expectBody('/g', ({ url }) => [process.execPath, '-e', getting, `${url}/g`], both));
+});
 
 describeWith(['java'], 'ss-local run -- java', () => {
   const source = fileURLToPath(new URL('java/ThroughProxies.java', import.meta.url));
