@@ -145,6 +145,21 @@ function suite(): void {
     }
   });
 
+  test("the laptop's address changed: an association over TCP goes on", TEST, async ({ expect }) => {
+    const running = await nodes();
+    const known = await Promise.all([running.addNode('first'), running.addNode('second')]);
+    for (const count of [1, 2]) {
+      await withLaptop(running, known.slice(0, count), ['--udp-over-tcp'], async laptop => {
+        const load = await laptop.startDatagrams();
+        await expect.poll(() => load.results.length, SOON).toBeGreaterThan(0);
+        laptop.readdress();
+        const before = load.results.length;
+        await expect.poll(() => load.results.length, SOON).toBeGreaterThan(before + 10);
+        await load.finish();
+      });
+    }
+  });
+
   test('an association goes on by another server', TEST, async ({ expect }) => {
     const running = await nodes();
     const known = await Promise.all([running.addNode('one'), running.addNode('other')]);

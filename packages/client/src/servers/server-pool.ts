@@ -75,6 +75,7 @@ export class ServerPool {
   readonly #moved = new Listeners<ServerLink>();
   readonly #news = new Listeners<ServerLink>();
   readonly #unreachable = new Listeners<void>();
+  readonly #shaken = new Listeners<void>();
   readonly #heard = new Listeners<void>();
   readonly #warnUnhealthy: (link: ServerLink) => void;
   #ticking: NodeJS.Timeout | undefined;
@@ -174,6 +175,11 @@ export class ServerPool {
     return this.#unreachable.add(listener);
   }
 
+  /** Calls back when connections of before may lead nowhere: this machine has slept, or moved. @returns how to stop that. */
+  onUpheaval(listener: () => void): () => void {
+    return this.#shaken.add(listener);
+  }
+
   status(): readonly ServerStatus[] {
     return this.#links.map(link => link.status(link === this.active));
   }
@@ -195,7 +201,7 @@ export class ServerPool {
     for (const link of this.#links) link.close();
     this.#options.closed?.();
     this.#prober?.close();
-    for (const listeners of [this.#moved, this.#news, this.#unreachable, this.#heard]) listeners.clear();
+    for (const listeners of [this.#moved, this.#news, this.#unreachable, this.#shaken, this.#heard]) listeners.clear();
   }
 
   #link(server: Server): ServerLink {
@@ -215,7 +221,7 @@ export class ServerPool {
   }
 
   #start(): void {
-    if (this.#closed || (!this.#isWatched && this.#preconnected === undefined)) return;
+    if (this.#closed) return;
     const now = this.#now();
     const hasRested = now - this.#usedAt > IDLE_MS;
     this.#usedAt = now;
@@ -243,8 +249,9 @@ export class ServerPool {
   #checkWake(looks = false): void {
     const upheaval = this.#ticking === undefined ? undefined : this.#wake.check(looks);
     if (upheaval === undefined) return;
-    this.#options.log.info(AFTER[upheaval]);
+    this.#options.log.info(`${AFTER[upheaval]}${this.#isWatched ? ': all servers are looked at anew' : ''}`);
     this.#forget();
+    this.#shaken.call();
   }
 
   /** Nothing that was known of any server holds any more. */
@@ -284,8 +291,8 @@ export class ServerPool {
 const LOG_INTERVAL_MS = 1_000;
 
 const AFTER: Record<Upheaval, string> = {
-  slept: 'this machine or process has slept: all servers are looked at anew',
-  network: 'the addresses of this machine have changed: all servers are looked at anew',
+  slept: 'this machine or process has slept',
+  network: 'the addresses of this machine have changed',
 };
 
 function reasonOf({ because, to }: Switch<ServerLink>, { label, health }: ServerLink): string {

@@ -49,6 +49,7 @@ function poolOf(active: ServerLink) {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
+    onUpheaval: () => () => {},
   } as unknown as ServerPool;
   const use = (link: ServerLink) => {
     state.active = link;

@@ -35,5 +35,5 @@ export function tunnelUplinks({ config, pool, clock }: TunnelUplinkServices): Op
     byLink.set(link, known);
     return known;
   };
-  return movingUplinks(pool, uplinksOf);
+  return movingUplinks(pool, uplinksOf, { isBound: config.udpOverTcp });
 }
