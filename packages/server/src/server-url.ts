@@ -4,7 +4,7 @@ import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { flagLayer, type Settings, single } from '@podsocks/shared/settings/settings';
 import { parseHost, parsePort } from '@podsocks/shared/settings/values';
 import { formatSsUrl } from '@podsocks/shared/wire/ss-url';
-import { CLIENT_PLUGIN_SETTINGS, clientPlugin } from './plugin/client-plugin.ts';
+import { CLIENT_PLUGIN_SETTINGS, clientPlugin } from './plugin/url-plugin.ts';
 
 /** Under which address a URL has the server. */
 export const URL_SETTINGS = {

@@ -6,7 +6,7 @@ import { flagLayer } from '@podsocks/shared/settings/settings';
 import { parseSsUrl } from '@podsocks/shared/wire/ss-url';
 import { expect, onTestFinished, test } from 'vitest';
 import { main } from '../command-line.ts';
-import { CLIENT_PLUGIN_SETTINGS, clientPlugin } from './client-plugin.ts';
+import { CLIENT_PLUGIN_SETTINGS, clientPlugin } from './url-plugin.ts';
 
 const V2RAY = { command: '/opt/ss-v2ray-plugin', options: 'server;tls;host=a.example;key=/secret.pem' };
 const MINE = { command: 'mine', options: 'server;key=hunter2' };
