@@ -15,9 +15,12 @@ const project = (name: string, include: string[], testTimeout: number, exclude: 
 export default defineConfig({
   test: {
     projects: [
-      project('unit', ['packages/*/src/**/*.test.ts', 'bench/src/**/*.test.ts', 'test/structure/*.test.ts'], 20_000, [
+      project(
+        'unit',
+        ['packages/*/src/**/*.test.ts', 'bench/src/**/*.test.ts', 'test/structure/*.test.ts'],
+        20_000,
         SLOW,
-      ]),
+      ),
       project('integration', ['test/integration/*.test.ts'], 30_000, SLOW),
       project('operations', ['test/operations/*.test.ts', ...SLOW], 30_000),
       project('hostile', ['test/hostile/*.test.ts'], 60_000),
