@@ -6,7 +6,6 @@ import { relay } from '@podsocks/shared/net/relay';
 import type { Traffic } from '@podsocks/shared/net/traffic';
 import { COPYING, Opening, Sealing } from '@podsocks/shared/net/transform';
 import { atMostEvery } from '@podsocks/shared/runtime/at-most-every';
-import { buffers } from '@podsocks/shared/runtime/buffer-pool';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import type { Logger } from '@podsocks/shared/runtime/log';
 import { formatTarget, type Target, targetOf } from '@podsocks/shared/wire/address';
@@ -16,6 +15,7 @@ import type { ClientConfig } from './config.ts';
 import { LATE_MS, NO_ANSWER_YET, type Refused, replyEarly, replyTruly } from './connect-reply.ts';
 import type { ConnectRequest } from './connect-request.ts';
 import { dialDirect, directReply } from './direct-dial.ts';
+import { unsealedFirst } from './first-flight.ts';
 import type { OpenStreamOptions } from './open-stream.ts';
 import type { Router } from './routing/router.ts';
 import type { ServerLink } from './servers/server-link.ts';
@@ -212,7 +212,7 @@ export class Carrier {
       target: dialled,
       up: COPYING,
       down: COPYING,
-      first: request.rest.length > 0 ? pooled(request.rest) : undefined,
+      first: unsealedFirst(request.rest),
       clock,
       traffic: transfer.traffic,
       idleTimeout: config.timeout,
@@ -307,12 +307,6 @@ const NO_ANSWER =
 function whoOf({ request, asker }: Carried): object {
   const { client, username } = asker;
   return { client, ...(username && { user: username }), target: formatTarget(request.target) };
-}
-
-function pooled(bytes: Uint8Array) {
-  const buffer = buffers.take(bytes.length);
-  buffer.set(bytes);
-  return { buffer, length: bytes.length, plaintextLength: bytes.length };
 }
 
 /** Failures of what the server sent, as opposed to failures of sockets. */

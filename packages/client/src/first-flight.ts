@@ -19,6 +19,14 @@ export function sealFirst(sealer: RequestSealer, payload: Uint8Array, length: nu
   return { buffer, length: sealer.seal(buffer, 0, payload, 0, length), plaintextLength: length };
 }
 
+/** Bytes that go as they are, in a pooled buffer that now is the caller's; nothing where there are none. */
+export function unsealedFirst(bytes: Uint8Array): FirstBytes | undefined {
+  if (bytes.length === 0) return undefined;
+  const buffer = buffers.take(bytes.length);
+  buffer.set(bytes);
+  return { buffer, length: bytes.length, plaintextLength: bytes.length };
+}
+
 /**
  * Seals the header of a request together with the first payload of a client that has its reply, or alone when none
  * comes in time.

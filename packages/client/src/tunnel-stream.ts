@@ -6,7 +6,7 @@ import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { formatTarget, type Target } from '@podsocks/shared/wire/address';
 import { REASONS } from './connect-reply.ts';
 import { requestStatus } from './connect-status.ts';
-import { sealFirst } from './first-flight.ts';
+import { sealFirst, unsealedFirst } from './first-flight.ts';
 import type { ServerLink } from './servers/server-link.ts';
 
 export interface TunnelStreamOptions {
@@ -59,7 +59,7 @@ export async function openTunnelStream(
   } finally {
     signal?.removeEventListener('abort', giveUp);
   }
-  const first = answer.length > 0 ? pooled(answer) : undefined;
+  const first = unsealedFirst(answer);
   const stream = new StreamDuplex({ connection, opener, sealer, first });
   stream.on('error', () => {}); // whoever cares listens too, and a server that resets ends nothing else
   // A stream that has failed is not the whole, and must not end as if it were.
@@ -79,10 +79,4 @@ export class RefusedTarget extends PodsocksError {
 
 function gone(target: Target): PodsocksError {
   return new PodsocksError('ERR_CLOSED', `${formatTarget(target)}: given up`);
-}
-
-function pooled(bytes: Uint8Array) {
-  const buffer = buffers.take(bytes.length);
-  buffer.set(bytes);
-  return { buffer, length: bytes.length, plaintextLength: bytes.length };
 }
