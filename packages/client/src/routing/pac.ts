@@ -3,8 +3,7 @@ import { formatTarget } from '@podsocks/shared/wire/address';
 import { INFORMATION_HOST } from '@podsocks/shared/wire/information';
 import type { ClusterRoutes } from './cluster-routes.ts';
 import { PAC_PROGRAM } from './pac-program.ts';
-import type { RoutePlace, RouteRule } from './route-rule.ts';
-import type { Otherwise } from './router.ts';
+import type { Otherwise, RoutePlace, RouteRule } from './route-rule.ts';
 
 /** Where ss-local listens. */
 export interface ProxyAddress {

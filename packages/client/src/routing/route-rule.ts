@@ -8,6 +8,9 @@ import type { AskedHost } from './asked-host.ts';
 export const WAYS = ['tunnel', 'direct', 'reject'] as const;
 export type Way = (typeof WAYS)[number];
 
+/** What there is where no rule applies: one way for all, or by whether it is the cluster's. */
+export type Otherwise = Way | 'cluster';
+
 /** A network, or a pattern of names; for anything, a rule has none. */
 export type RoutePlace = Network | Exclude<NamePattern, { readonly kind: 'any' }>;
 

@@ -4,7 +4,7 @@ import type { RouteStatus } from '../status/client-status.ts';
 import { type AskedHost, readHost } from './asked-host.ts';
 import { ClusterRoutes, type KnownCluster } from './cluster-routes.ts';
 import { type ProxyAddress, pacOf } from './pac.ts';
-import { CompiledRule, type RouteRule, type Way } from './route-rule.ts';
+import { CompiledRule, type Otherwise, type RouteRule, type Way } from './route-rule.ts';
 
 export type { KnownCluster } from './cluster-routes.ts';
 export type { Way } from './route-rule.ts';
@@ -30,9 +30,6 @@ export interface Decision {
   /** What decided, for the log: `--direct 192.168.0.0/16`, `auto: *.cluster.local`. */
   readonly because: string;
 }
-
-/** What there is where no rule applies: one way for all, or by whether it is the cluster's. */
-export type Otherwise = Way | 'cluster';
 
 /** As many as a busy machine talks to in a while; 1 MB at the most, where all names are as long as can be. */
 const REMEMBERED = 1024;
