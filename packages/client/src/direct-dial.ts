@@ -1,8 +1,8 @@
-import type { LookupAddress } from 'node:dns';
-import { BlockList, isIP, isIPv6, type LookupFunction } from 'node:net';
+import { BlockList, isIP, isIPv6 } from 'node:net';
 import type { Connection } from '@podsocks/shared/net/connection';
 import { dial } from '@podsocks/shared/net/dial';
 import { systemLookup } from '@podsocks/shared/net/lookup';
+import { isNoneAllowed, permittedLookup } from '@podsocks/shared/net/permitted-lookup';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { formatTarget, type Target, targetOf } from '@podsocks/shared/wire/address';
 import type { ConnectReply } from '@podsocks/shared/wire/connect-status';
@@ -17,8 +17,6 @@ export interface DirectDialOptions {
   /** The client is another machine: what listens here for this machine only is not for it. */
   readonly forOthers: boolean;
 }
-
-const NONE_ALLOWED = 'EPODSOCKSDENIED';
 
 /** What only this machine is meant to reach, beside its own addresses; what goes to many arrives here, too. */
 const OURS = new BlockList();
@@ -51,14 +49,14 @@ export async function dialDirect(given: Target, options: DirectDialOptions): Pro
       timeout,
       ipv6First,
       noDelay,
-      lookup: permitted(systemLookup(ipv6First), isAllowed),
+      lookup: permittedLookup(systemLookup(ipv6First), found => found.filter(({ address }) => isAllowed(address))),
     });
     // The system does not list all of its addresses; but from any of them it comes to itself.
     const { remoteAddress, localAddress } = connection.socket;
     if (!options.forOthers || remoteAddress !== localAddress) return connection;
     connection.reset();
   } catch (error) {
-    throw causeCode(error) === NONE_ALLOWED ? denied(target) : error;
+    throw isNoneAllowed(error) ? denied(target) : error;
   }
   throw denied(target);
 }
@@ -104,16 +102,4 @@ function denied(target: Target): PodsocksError {
 
 function causeCode(error: unknown): string {
   return ((error as Error).cause as NodeJS.ErrnoException | undefined)?.code ?? '';
-}
-
-/** Of what is found, only what is allowed. */
-function permitted(lookup: LookupFunction, isAllowed: (address: string) => boolean): LookupFunction {
-  return (hostname, options, callback) => {
-    lookup(hostname, { ...options, all: true }, (error, found) => {
-      const allowed = error ? [] : (found as LookupAddress[]).filter(({ address }) => isAllowed(address));
-      const failure = error ?? (allowed.length > 0 ? null : Object.assign(new Error('denied'), { code: NONE_ALLOWED }));
-      if (options.all) callback(failure, allowed);
-      else callback(failure, allowed[0]?.address ?? '', allowed[0]?.family ?? 0);
-    });
-  };
 }

@@ -3,6 +3,7 @@ import { isIP, type LookupFunction } from 'node:net';
 import type { Address } from '@podsocks/shared/dns/address';
 import type { Connection } from '@podsocks/shared/net/connection';
 import { type DialOptions, dial } from '@podsocks/shared/net/dial';
+import { isNoneAllowed, permittedLookup } from '@podsocks/shared/net/permitted-lookup';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { formatTarget, type Target, targetOf } from '@podsocks/shared/wire/address';
 import type { ServerConfig } from './config.ts';
@@ -63,7 +64,7 @@ export async function dialTarget(
     const choose = (found: readonly LookupAddress[]) => silent.last(found.filter(isAllowed), port);
     const connection = await dial({
       ...options,
-      lookup: permitted(lookupFor(user), choose),
+      lookup: permittedLookup(lookupFor(user), choose),
       attemptFailed: address => silent.note(address, port),
     });
     const { remoteAddress: address } = connection.socket;
@@ -73,8 +74,7 @@ export async function dialTarget(
     }
     return { connection, route: { target, address, port, rule: rules.get(address) ?? verdict.rule } };
   } catch (error) {
-    const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
-    throw code === NONE_ALLOWED ? new DeniedError(target, refusal?.rule ?? 'no address') : error;
+    throw isNoneAllowed(error) ? new DeniedError(target, refusal?.rule ?? 'no address') : error;
   }
 }
 
@@ -85,23 +85,6 @@ function resetAtOnce(target: Target): PodsocksError {
 }
 
 const ALLOWED: Verdict = { allowed: true, rule: '' };
-
-const NONE_ALLOWED = 'EPODSOCKSDENIED';
-
-/** Of what is found, only what is allowed. */
-function permitted(
-  lookup: LookupFunction,
-  choose: (found: readonly LookupAddress[]) => LookupAddress[],
-): LookupFunction {
-  return (hostname, options, callback) => {
-    lookup(hostname, { ...options, all: true }, (error, found) => {
-      const allowed = error ? [] : choose(found as LookupAddress[]);
-      const failure = error ?? (allowed.length > 0 ? null : Object.assign(new Error('denied'), { code: NONE_ALLOWED }));
-      if (options.all) callback(failure, allowed);
-      else callback(failure, allowed[0]?.address ?? '', allowed[0]?.family ?? 0);
-    });
-  };
-}
 
 function dialOptions(config: ServerConfig, type: Target['type'], host: string, port: number): DialOptions {
   const { bindAddress = {}, connectTimeout, ipv6First, noDelay } = config;
