@@ -124,11 +124,10 @@ export class Carrier {
       stream.once('close', () => link.ended(stream.errored !== null && isServersFault(stream.errored)));
       return { stream, connection };
     } catch (error) {
-      const isRefusal = error instanceof RefusedTarget;
-      link.ended(!isRefusal && !options.signal?.aborted);
-      if (isRefusal) link.extensions.proven();
-      else if (!options.signal?.aborted)
-        this.#learnFrom({ reply: 'generalFailure', reason: '', error: error as Error }, reached);
+      const fault = error instanceof RefusedTarget ? undefined : (error as Error);
+      const isGivenUp = options.signal?.aborted ?? false;
+      link.ended(fault !== undefined && !isGivenUp);
+      if (fault === undefined || !isGivenUp) learnFrom(link, fault);
       throw error;
     } finally {
       clearTimeout(late);
@@ -161,7 +160,7 @@ export class Carrier {
       sealer.close();
       opener.close();
       tunnel.reset();
-      this.#learnFrom(begun, reached);
+      if (begun.reason !== undefined) learnFrom(link, begun.error);
       const isElsewhere = link.health.state === 'unhealthy' && lost.size + 1 < pool.links.length && !lost.has(link);
       if (begun.rest !== undefined && isElsewhere) {
         const again = { ...carried, request: { ...request, rest: begun.rest } };
@@ -234,15 +233,6 @@ export class Carrier {
     return config.connectReply === 'auto' && (await wants);
   }
 
-  #learnFrom({ reason, error }: Refused, { link }: Reached): void {
-    if (reason === undefined) return;
-    const { extensions } = link;
-    if (error === undefined) extensions.proven();
-    // One that is late may still be the same; behind one that says something else there may be another by now.
-    else if (error instanceof PodsocksError && error.code === 'ERR_TIMEOUT') extensions.ask();
-    else extensions.doubt();
-  }
-
   /** Tells a client that its target was not reached. */
   #refuse(carried: Carried, { reply, reason, error }: Refused, level: 'info' | 'debug' = 'info'): void {
     const { connection, request } = carried;
@@ -302,6 +292,14 @@ const STATUS_MARGIN_MS = 5_000;
 
 const NO_ANSWER =
   'the server ended without an answer: it cannot reach the target, or password, method or clock differ from ours';
+
+/** @param error undefined where the server has said what became of a request. */
+function learnFrom({ extensions }: ServerLink, error: Error | undefined): void {
+  if (error === undefined) extensions.proven();
+  // One that is late may still be the same; behind one that says something else there may be another by now.
+  else if (error instanceof PodsocksError && error.code === 'ERR_TIMEOUT') extensions.ask();
+  else extensions.doubt();
+}
 
 /** What the log says of a connection. */
 function whoOf({ request, asker }: Carried): object {
