@@ -14,7 +14,7 @@ import { formatUpstream } from './servers/upstream/upstream.ts';
 import type { Server } from './servers.ts';
 import { checklist } from './status/checklist.ts';
 import { addSubcommands } from './subcommands.ts';
-import { withoutUrlsAhead } from './url-ahead.ts';
+import { isServerUrl, withoutUrlsAhead } from './url-ahead.ts';
 
 const NAME = 'ss-local';
 
@@ -52,8 +52,10 @@ export async function main(
   surroundings: Surroundings,
   client: ClientProgram,
 ): Promise<number> {
-  const { program: scratch } = commandLine(argv, env, { ...surroundings, stdout: { write: () => true } }, client);
-  const given = withoutUrlsAhead(scratch, argv, env);
+  const silently = { ...surroundings, stdout: { write: () => true } };
+  const given = argv.some(isServerUrl)
+    ? withoutUrlsAhead(commandLine(argv, env, silently, client).program, argv, env)
+    : { argv, env };
   const { program, exitCode } = commandLine(given.argv, given.env, surroundings, client);
   return (await runProgram(program, given.argv, surroundings)) || exitCode();
 }

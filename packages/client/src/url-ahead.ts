@@ -14,13 +14,17 @@ export function withoutUrlsAhead(
   const end = argv.indexOf('--');
   const own = end < 0 ? argv : argv.slice(0, end);
   const operands = operandsOf(scratch, own);
-  const at = operands.findIndex(operand => !/^ss:\/\//i.test(operand));
+  const at = operands.findIndex(operand => !isServerUrl(operand));
   const isCommand = scratch.commands.some(command => command.name() === operands[at]);
   if (at < 1 || !isCommand) return { argv, env };
   const urls = operands.slice(0, at);
   const left = [...argv];
   for (const url of urls) left.splice(left.indexOf(url), 1);
   return { argv: left, env: { ...env, SS_URL: urls.join(',') } };
+}
+
+export function isServerUrl(argument: string): boolean {
+  return /^ss:\/\//i.test(argument);
 }
 
 /** None where something is wrong with the options, or one of them asks for no more than the version: what parses them next says so. */
