@@ -1,10 +1,11 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startPlugin } from '@podsocks/shared/plugin/plugin';
 import { createLogger } from '@podsocks/shared/runtime/log';
 import { freePort } from '../support/free-port.ts';
-import { startProgram } from '../support/program-run.ts';
+import { isPortTaken } from '../support/ports.ts';
+import { type Ready, startProgram } from '../support/program-run.ts';
 import type { Program } from '../support/programs.ts';
 import { commandOf, type End, type Implementation, startClient } from '../support/shadowsocks-ends.ts';
 
@@ -55,7 +56,7 @@ export async function startServerBehind(options: PluginServerOptions): Promise<E
   const removeFolder = () => rm(folder, { recursive: true, force: true });
   try {
     const command = [...commandOf(impl, 'server'), '-c', file, ...flags] as [string, ...string[]];
-    const run = await startProgram(`${impl} server behind ${plugin.plugin}`, command, port);
+    const run = await startProgram(`${impl} server behind ${plugin.plugin}`, command, bothListen(port));
     return { ...run, port, stop: () => run.stop().finally(removeFolder) };
   } catch (error) {
     await removeFolder();
@@ -76,7 +77,7 @@ export interface PluginClientOptions {
 export async function startClientThrough(options: PluginClientOptions): Promise<End> {
   const { impl, method, password, serverPort, plugin, udp } = options;
   const common = { impl, method, password, ...(udp && { udp: 'plain' as const }) };
-  if (impl !== 'podsocks') return startClient({ ...common, serverPort, settings: { ...plugin } });
+  if (impl !== 'podsocks') return startClient({ ...common, serverPort, settings: { ...plugin }, ready: bothListen });
   const started = await startPlugin({
     command: plugin.plugin,
     options: plugin.plugin_opts,
@@ -96,3 +97,26 @@ export async function startClientThrough(options: PluginClientOptions): Promise<
     throw error;
   }
 }
+
+/**
+ * An end accepts connections before its plugin does, or the plugin before its end, and then loses them: whichever comes
+ * second listens at the port that the plugin was told as SS_LOCAL_PORT (the server at its own, the plugin at a
+ * client's).
+ */
+function bothListen(port: number): Ready {
+  return async pid => {
+    const inner = await localPortOfPlugin(pid);
+    return inner !== undefined && (await isPortTaken(pid, 'tcp', inner)) && (await isPortTaken(pid, 'tcp', port));
+  };
+}
+
+async function localPortOfPlugin(pid: number): Promise<number | undefined> {
+  for (const child of (await readIfThere(`/proc/${pid}/task/${pid}/children`)).split(' ').filter(Boolean)) {
+    const environment = (await readIfThere(`/proc/${child}/environ`)).split('\0');
+    const found = environment.map(entry => /^SS_LOCAL_PORT=(\d+)$/.exec(entry)?.[1]).find(Boolean);
+    if (found !== undefined) return Number(found);
+  }
+  return undefined;
+}
+
+const readIfThere = (path: string) => readFile(path, 'utf8').catch(() => '');

@@ -39,6 +39,8 @@ export interface ClientOptions {
   readonly settings?: Readonly<Record<string, unknown>>;
   /** Without it UDP ASSOCIATE is refused. */
   readonly udp?: Udp | undefined;
+  /** When it is ready, which listens at a port; by itself as soon as it accepts connections there. */
+  readonly ready?: (port: number) => Ready;
 }
 
 /** One started end of a tunnel. `port` is where it listens, on 127.0.0.1. */
@@ -95,7 +97,7 @@ function listensOnBoth(port: number): Ready {
 }
 
 export async function startClient(options: ClientOptions): Promise<End> {
-  const { impl, method, password, serverPort, settings, udp } = options;
+  const { impl, method, password, serverPort, settings, udp, ready } = options;
   const port = await freePort();
   if (impl === 'sing-box') return startFromFile(impl, 'client', singBoxClient(options, port), port, []);
   const config = {
@@ -110,7 +112,8 @@ export async function startClient(options: ClientOptions): Promise<End> {
     ...(impl === 'podsocks' && { route: 'all' }),
     ...settings,
   };
-  return startFromFile(impl, 'client', config, port, [...flagsOf(impl, method), ...udpOverTcpFlags(impl, udp)]);
+  const flags = [...flagsOf(impl, method), ...udpOverTcpFlags(impl, udp)];
+  return startFromFile(impl, 'client', config, port, flags, ready?.(port));
 }
 
 /** All implementations but sing-box take the same fields in a configuration file, which is part of what is tested. */
