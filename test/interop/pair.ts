@@ -4,12 +4,11 @@ import { describeWith } from '../support/programs.ts';
 import { PseudoRandom, sha256 } from '../support/pseudo-random.ts';
 import { type Implementation, isSip022, PROGRAMS_OF } from '../support/shadowsocks-ends.ts';
 import { suiteResource } from '../support/suite-resource.ts';
-import { BANNER, FAREWELL, QUIT, startBanner } from '../support/targets/banner.ts';
 import { startDigest } from '../support/targets/digest.ts';
-import { DOWNLOAD_BYTES, DOWNLOAD_REQUEST, startDownload } from '../support/targets/download.ts';
 import { exchangeWithDuplex, startDuplex } from '../support/targets/duplex.ts';
 import { startEcho } from '../support/targets/echo.ts';
 import { startTunnel, type TunnelOptions } from '../support/tunnel.ts';
+import { testAnswers } from './answers.ts';
 
 const PARALLEL = 200;
 const UPLOAD_BYTES = 1024 * 1024;
@@ -32,9 +31,7 @@ export function describePair(options: TunnelOptions): void {
     const tunnel = suiteResource(() => startTunnel(options));
     const duplex = suiteResource(startDuplex);
     const digest = suiteResource(startDigest);
-    const download = suiteResource(startDownload);
     const echo = suiteResource(() => startEcho());
-    const banner = suiteResource(startBanner);
 
     test('64 MiB up and 64 MiB down at once', async () => {
       const { port } = await duplex();
@@ -70,16 +67,6 @@ export function describePair(options: TunnelOptions): void {
       });
     });
 
-    test('an answer that ends with FIN arrives whole', async () => {
-      const { port } = await download();
-      const expected = sha256(new PseudoRandom('download').take(DOWNLOAD_BYTES));
-      await (await tunnel()).use(async connect => {
-        const connection = await connect({ host: '127.0.0.1', port });
-        await connection.send(DOWNLOAD_REQUEST);
-        expect(sha256(await connection.takeAll())).toBe(expected);
-      });
-    });
-
     test(`${PARALLEL} connections at once`, async () => {
       const { port } = await echo();
       await (await tunnel()).use(async connect => {
@@ -98,15 +85,7 @@ export function describePair(options: TunnelOptions): void {
     // The client of shadowsocks-rust sends a request without payload with 0 to 900 bytes of padding, and a strict
     // server must refuse the one in 901 that has none.
     const retry = client === 'rust' && isSip022(method) ? 1 : 0;
-    test('a protocol in which the server speaks first', { retry }, async () => {
-      const { port } = await banner();
-      await (await tunnel()).use(async connect => {
-        const connection = await connect({ host: '127.0.0.1', port });
-        expect(String(await connection.take(BANNER.length))).toBe(BANNER);
-        await connection.send(QUIT);
-        expect(String(await connection.takeAll())).toBe(FAREWELL);
-      });
-    });
+    testAnswers(tunnel, { retry });
   });
 }
 

@@ -6,15 +6,13 @@ import { freePort } from '../support/free-port.ts';
 import { run, SERVER } from '../support/own-program.ts';
 import { isPortTaken } from '../support/ports.ts';
 import { describeWith, type Program } from '../support/programs.ts';
-import { PseudoRandom, sha256 } from '../support/pseudo-random.ts';
 import { type Implementation, PROGRAMS_OF, passwordFor } from '../support/shadowsocks-ends.ts';
 import { Socks5DatagramClient } from '../support/socks5-datagram-client.ts';
 import { suiteResource } from '../support/suite-resource.ts';
-import { BANNER, FAREWELL, QUIT, startBanner } from '../support/targets/banner.ts';
 import { startDatagramEcho } from '../support/targets/datagram-echo.ts';
-import { DOWNLOAD_BYTES, DOWNLOAD_REQUEST, startDownload } from '../support/targets/download.ts';
 import { startEcho } from '../support/targets/echo.ts';
 import { type Connect, type Tunnel, tunnelThrough } from '../support/tunnel.ts';
+import { testAnswers } from './answers.ts';
 import { PLUGINS, type PluginServerOptions, startClientThrough, startServerBehind } from './plugin-ends.ts';
 
 const METHOD = '2022-blake3-aes-256-gcm';
@@ -58,18 +56,6 @@ for (const [name, plugin] of Object.entries(PLUGINS)) {
     describeWith(programs, `${client} → ${server}, ${name}`, () => {
       const tunnel = suiteResource(() => startPair(client, plugin, { impl: server, method }));
       const echo = suiteResource(() => startEcho());
-      const download = suiteResource(startDownload);
-      const banner = suiteResource(startBanner);
-
-      test('an answer that ends with FIN arrives whole', async () => {
-        const { port } = await download();
-        const expected = sha256(new PseudoRandom('download').take(DOWNLOAD_BYTES));
-        await (await tunnel()).use(async connect => {
-          const connection = await connect({ host: '127.0.0.1', port });
-          await connection.send(DOWNLOAD_REQUEST);
-          expect(sha256(await connection.takeAll())).toBe(expected);
-        });
-      });
 
       test(`${PARALLEL} connections at once`, async () => {
         const { port } = await echo();
@@ -79,15 +65,7 @@ for (const [name, plugin] of Object.entries(PLUGINS)) {
         });
       });
 
-      test('a protocol in which the server speaks first', async () => {
-        const { port } = await banner();
-        await (await tunnel()).use(async connect => {
-          const connection = await connect({ host: '127.0.0.1', port });
-          expect(String(await connection.take(BANNER.length))).toBe(BANNER);
-          await connection.send(QUIT);
-          expect(String(await connection.takeAll())).toBe(FAREWELL);
-        });
-      });
+      testAnswers(tunnel);
     });
   }
 }
