@@ -120,9 +120,9 @@ async function startNode(
 /** Starts a program, and keeps its process id: what runs it in a namespace gives way to it. */
 async function startSignalled(host: Host, title: string, command: Command, ready: Ready): Promise<SignalledRun> {
   let id = 0;
-  const run = await host.start(title, command, pid => {
+  const run = await host.start(title, command, (pid, output) => {
     id = pid;
-    return ready(pid);
+    return ready(pid, output);
   });
   const hasEnded = () => run.output().includes('[ended: ');
   return {

@@ -135,6 +135,8 @@ async function startPrograms(
   writeMachine(root);
   namespace.ip('link', 'set', 'lo', 'up');
   namespace.ip('link', 'add', 'up0', 'type', 'veth', 'peer', 'name', 'up1');
+  // An IPv6 address of its own would count for systemd-resolved a second or two later, once it is found to be unique.
+  for (const link of ['up0', 'up1']) namespace.ip('link', 'set', link, 'addrgenmode', 'none');
   namespace.ip('link', 'set', 'up1', 'up');
   namespace.ip('address', 'add', `${NETWORK}/24`, 'dev', 'up0');
   namespace.ip('link', 'set', 'up0', 'up');

@@ -14,8 +14,8 @@ export interface ProgramRun {
   stop(): Promise<void>;
 }
 
-/** Whether a started program, of which it gets the process id, can be used. */
-export type Ready = (pid: number) => Promise<boolean>;
+/** Whether a started program can be used, by its process id and what it has written so far. */
+export type Ready = (pid: number, output: string) => Promise<boolean>;
 
 const running = new Set<ChildProcess>();
 
@@ -46,7 +46,8 @@ export async function startProgram(
 
   const run = { title, output: () => output, stop: () => stop(child) };
   try {
-    await (typeof ready === 'number' ? untilReady(child, () => accepts(ready)) : untilReady(child, ready));
+    const isReady: Ready = typeof ready === 'number' ? () => accepts(ready) : ready;
+    await untilReady(child, pid => isReady(pid, output));
   } catch (error) {
     await run.stop();
     throw new Error(`${title}: ${(error as Error).message}\n${output}`);
@@ -54,7 +55,7 @@ export async function startProgram(
   return run;
 }
 
-async function untilReady(child: ChildProcess, ready: Ready): Promise<void> {
+async function untilReady(child: ChildProcess, ready: (pid: number) => Promise<boolean>): Promise<void> {
   const deadline = Date.now() + START_LIMIT_MS;
   while (running.has(child)) {
     // Without a process id it has not started, and will be said to have ended.

@@ -73,7 +73,7 @@ const TARGETS = ['127.0.0.0/8', '::1', '10.0.0.0/8'];
 export async function startServer(options: ServerOptions): Promise<End> {
   const { impl, method, password, users, udp } = options;
   const port = await freePort();
-  const ready = udp === 'plain' && process.platform === 'linux' ? listensOnBoth(port) : port;
+  const ready = impl === 'podsocks' ? saysThatItListens : serverReady(port, udp);
   if (impl === 'sing-box') return startFromFile(impl, 'server', singBoxServer(options, port), port, [], ready);
   const mode = udp === 'plain' ? { mode: 'tcp_and_udp' } : {};
   const policy = impl === 'podsocks' ? { allow: TARGETS } : {};
@@ -91,8 +91,12 @@ export async function startServer(options: ServerOptions): Promise<End> {
   return startFromFile(impl, 'server', config, port, flagsOf(impl, method), ready);
 }
 
+/** With several workers it accepts connections long before one of them serves. */
+const saysThatItListens: Ready = async (_pid, output) => output.includes('listening on');
+
 /** A server may accept connections a moment before it receives datagrams, and what comes between is lost. */
-function listensOnBoth(port: number): Ready {
+function serverReady(port: number, udp: Udp | undefined): number | Ready {
+  if (udp !== 'plain' || process.platform !== 'linux') return port;
   return async pid => (await isPortTaken(pid, 'udp', port)) && (await isPortTaken(pid, 'tcp', port));
 }
 
