@@ -103,6 +103,12 @@ describeCluster('ss-local status and doctor on the laptop', () => {
     expect({ code, text }).toEqual({ code: 0, text: expect.stringMatching(words) });
   });
 
+  test('doctor: a name of the namespace that is meant', async () => {
+    const { code, text } = await doctor('--namespace', 'default', 'doctor', 'web:80');
+    expect({ code, text }).toEqual({ code: 0, text: expect.stringMatching(/^All is well\.$/m) });
+    expect(text).toContain(`${WEB}:80 accepts connections`);
+  });
+
   test('doctor: a port on which nothing listens', async () => {
     const { code, text } = await doctor('-p', '32089', 'doctor', `${WEB}:80`);
     expect({ code, text }).toEqual({

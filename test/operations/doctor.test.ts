@@ -102,7 +102,7 @@ describe('a doctor', () => {
       code: 12,
       stage: 'key',
       found: expect.stringMatching(/says nothing/),
-      advice: expect.stringMatching(/ask for a new URL/),
+      advice: expect.stringMatching(/ask for a new URL.*date -u/),
     });
   });
 

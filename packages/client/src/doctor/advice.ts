@@ -1,12 +1,22 @@
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import type { Target } from '@podsocks/shared/wire/address';
 import type { ConnectReply } from '@podsocks/shared/wire/connect-status';
+import type { Server } from '../servers.ts';
+import type { ExaminedServer } from './examined-server.ts';
 
 /** What to do, in the order of what is most often wrong. */
 
-export const KEY_ADVICE =
-  'ask for a new URL (ss-server url, ss-server user url): the key or password, the user, or the method is another; ' +
-  'or something else than Shadowsocks listens there: check the port (kubectl get service -A | grep ss-server)';
+/** @param isSilent as a server of the methods of 2022 is to clocks that are away by more than was tried, too. */
+export function adviceForKey({ method, plugin }: Server, isSilent = false): string {
+  return [
+    'ask for a new URL (ss-server url, ss-server user url): the key or password, the user, or the method is another',
+    ...(plugin ? [`or the server has no ${plugin.command} in front of it, or one with other options`] : []),
+    ...(isSilent && method.generation === 'sip022'
+      ? ['or the date of this machine or of the server is wrong (date -u)']
+      : []),
+    'or something else than Shadowsocks listens there: check the port (kubectl get service -A | grep ss-server)',
+  ].join('; ');
+}
 
 /** @param code of getaddrinfo. */
 export function adviceForName(code: string): string {
@@ -15,8 +25,11 @@ export function adviceForName(code: string): string {
   return 'check how it is spelt, and whether a VPN has to be up for it; or give an address of a node: kubectl get nodes -o wide';
 }
 
-export function adviceForTcp(error: unknown, port: number): string {
+/** @param through what is between here and the server, which has its own words for what went wrong there. */
+export function adviceForTcp(error: unknown, port: number, through: string | undefined): string {
   if (!(error instanceof PodsocksError)) return 'this should not happen; please report it';
+  if (through !== undefined)
+    return `look at ${through}: whether it runs, what it says itself, and whether it may connect to TCP ${port} (--upstream, --plugin)`;
   const { code = '' } = (error.cause ?? {}) as NodeJS.ErrnoException;
   if (code === 'ECONNREFUSED') {
     return `nothing listens on port ${port}: check it against the Service (kubectl -n podsocks get service), and whether a pod is ready (kubectl -n podsocks get pods)`;
@@ -27,7 +40,7 @@ export function adviceForTcp(error: unknown, port: number): string {
   if (code === 'ENETUNREACH' || code === 'EHOSTUNREACH')
     return 'there is no way there from here: check the network, and the VPN';
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return adviceForName(code);
-  return 'the message says what is wrong on the way; check --upstream and --plugin if there are any';
+  return 'the message says what is wrong on the way';
 }
 
 /** @param code of an error of the information host. */
@@ -56,6 +69,12 @@ export function adviceForDial(reply: Exclude<ConnectReply, 'succeeded'> | undefi
     default:
       return "ss-server's log says what happened (kubectl -n podsocks logs deployment/ss-server)";
   }
+}
+
+/** Of a server that ends connections without a word. */
+export function adviceForEnd({ server, through }: ExaminedServer): string {
+  const between = through === undefined ? '' : `${through} does not reach the server; or `;
+  return `${between}the target refuses, or there is none of this name: try one that is sure to be there; if that ends as well, ${adviceForKey(server)}`;
 }
 
 /** `web.default.svc…` is in namespace default; of another host nothing is known. */

@@ -38,10 +38,11 @@ export interface Answer {
  * @throws PodsocksError ERR_CLOSED when it ends without a word, ERR_TIMEOUT when it is silent, ERR_HEADER when it makes no sense.
  */
 export async function askInformation(link: ExaminedServer, path: string, options: OpenOptions = {}): Promise<Answer> {
-  const response = await request(link, path, options);
+  const answer = await request(link, path, options);
+  const { response } = answer;
   let text = '';
   response.setEncoding('utf8');
-  for await (const part of response) {
+  for await (const part of partsOf(answer)) {
     text += part;
     if (text.length > MAX_BODY_BYTES) throw senseless();
   }
@@ -52,32 +53,64 @@ export async function askInformation(link: ExaminedServer, path: string, options
   }
 }
 
-/** Milliseconds until `bytes` had come that the information host was asked for. @throws PodsocksError as above. */
-export async function timeDownload(link: ExaminedServer, bytes: number): Promise<number | undefined> {
-  const response = await request(link, `/v1/throughput?bytes=${bytes}`, { timeout: ASK_TIMEOUT_MS * 4 });
+/**
+ * Milliseconds until `bytes` had come that the information host was asked for; `busy` where it measures for this user already,
+ * undefined of a server that does not measure.
+ *
+ * @throws PodsocksError as above.
+ */
+export async function timeDownload(link: ExaminedServer, bytes: number): Promise<number | 'busy' | undefined> {
+  const answer = await request(link, `/v1/throughput?bytes=${bytes}`, { timeout: ASK_TIMEOUT_MS * 4 });
+  const { response } = answer;
   if (response.statusCode !== 200) {
     response.destroy();
-    return undefined; // an older server
+    return response.statusCode === BUSY ? 'busy' : undefined; // an older server
   }
   const begun = performance.now();
   let length = 0;
-  for await (const part of response) length += (part as Buffer).length;
+  for await (const part of partsOf(answer)) length += (part as Buffer).length;
   return length === bytes ? performance.now() - begun : undefined;
 }
 
-async function request(link: ExaminedServer, path: string, options: OpenOptions): Promise<IncomingMessage> {
+const BUSY = 429;
+
+/** An answer that has begun. */
+interface Begun {
+  readonly response: IncomingMessage;
+  /** Aborted when its time is over. */
+  readonly signal: AbortSignal;
+}
+
+async function request(link: ExaminedServer, path: string, options: OpenOptions): Promise<Begun> {
   const { timeout = ASK_TIMEOUT_MS } = options;
   const stream = await openThrough(link, INFORMATION_HOST, options);
   const signal = AbortSignal.timeout(timeout);
   const { host, port: defaultPort } = INFORMATION_HOST;
   return new Promise((resolve, reject) => {
-    get({ host, defaultPort, path, createConnection: () => stream, signal }, resolve).on('error', error => {
+    const begun = (response: IncomingMessage) => resolve({ response, signal });
+    const asked = get({ host, defaultPort, path, createConnection: () => stream, signal }, begun);
+    asked.on('upgrade', () => {
+      stream.destroy();
+      reject(senseless()); // Node would say nothing at all
+    });
+    asked.on('error', error => {
       stream.destroy();
       if (signal.aborted) reject(new PodsocksError('ERR_TIMEOUT', `no answer within ${timeout / 1000} s`));
       else if (error instanceof PodsocksError) reject(error);
       else reject(new PodsocksError('ERR_CLOSED', 'it ended the connection without an answer', { cause: error }));
     });
   });
+}
+
+/** @throws PodsocksError ERR_HEADER where the answer does not come to its end. */
+async function* partsOf({ response, signal }: Begun): AsyncGenerator<unknown> {
+  try {
+    yield* response;
+  } catch (error) {
+    if (error instanceof PodsocksError) throw error;
+    const how = signal.aborted ? 'does not come to its end' : 'was cut off';
+    throw new PodsocksError('ERR_HEADER', `the answer has begun, and ${how}`, { cause: error });
+  }
 }
 
 function senseless(): PodsocksError {

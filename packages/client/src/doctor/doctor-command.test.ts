@@ -23,12 +23,14 @@ const url = (host: string, tag?: string) =>
 /** What is found of each server, by its host. */
 const found = new Map<string, readonly Finding[]>();
 let targets: unknown[];
+let wayTo: Parameters<typeof examine>[0]['wayTo'];
 
 beforeEach(() => {
   found.clear();
   targets = [];
-  vi.mocked(examine).mockImplementation(async ({ link, target, report }) => {
+  vi.mocked(examine).mockImplementation(async ({ link, target, report, wayTo: given }) => {
     targets.push(target);
+    wayTo = given;
     for (const finding of found.get(link.server.host) ?? []) report(finding);
   });
 });
@@ -89,7 +91,7 @@ describe('ss-local doctor', () => {
         '  ! clock          some seconds away',
         '                   → turn on NTP',
         '  - dns            not asked for',
-        'It works, apart from what is marked "!".',
+        'Nothing has failed; look at what is marked "!".',
         '',
       ].join('\n'),
     );
@@ -127,6 +129,22 @@ describe('ss-local doctor', () => {
     },
   );
 
+  it('says where a URL belongs, and does not repeat it', async () => {
+    await expect(doctor(['doctor', url('a')])).rejects.toMatchObject({
+      code: 'ERR_USAGE',
+      message: "doctor: the URL stands ahead: ss-local 'ss://…' doctor host:port",
+    });
+  });
+
+  it('goes the way that ss-local would, by the name that it would ask for', async () => {
+    await doctor(['--namespace', 'payments', '--reject', 'example.com', 'doctor', 'redis:6379'], { SS_URL: url('a') });
+    expect(wayTo?.(targetOf('redis', 6379), undefined)).toMatchObject({
+      way: 'tunnel',
+      target: targetOf('redis.payments.svc.cluster.local', 6379),
+    });
+    expect(wayTo?.(targetOf('example.com', 80), undefined).way).toBe('reject');
+  });
+
   it('says what the configuration lacks, as ss-local does', async () => {
     await expect(doctor(['doctor'])).rejects.toMatchObject({ code: 'ERR_CONFIG', message: /^no server; give/ });
     await expect(doctor(['-p', 'x', 'doctor'])).rejects.toMatchObject({ code: 'ERR_CONFIG' });
@@ -145,7 +163,9 @@ describe('ss-local doctor', () => {
     found.set('a', [failed('tcp')]);
     found.set('b', [ok('tcp')]);
     const two = await doctor(['doctor', 'web:80'], { SS_URL: `${url('a')},${url('b', 'two')}` });
-    expect(two.out).toMatch(/^a:8388\n.*\n {2}✗ tcp[\s\S]*\nb:8388 \(two\)\n.*\n {2}✓ tcp .*\nAll is well\.\n$/);
+    expect(two.out).toMatch(
+      /^a:8388\n.*\n {2}✗ tcp[\s\S]*\nb:8388 \(two\)\n.*\n {2}✓ tcp .*\nIt works, but not by .*\n$/,
+    );
     expect(two.codes).toEqual([0]);
     expect(targets).toEqual([targetOf('web', 80), targetOf('web', 80)]);
     found.set('b', [failed('key')]);

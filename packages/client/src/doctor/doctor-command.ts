@@ -8,6 +8,7 @@ import { type LoadedClient, loadClient } from '../config.ts';
 import { attachedNetworks } from '../listen/machine-addresses.ts';
 import { clusterOf } from '../routing/cluster-routes.ts';
 import { Router } from '../routing/router.ts';
+import { isServerUrl } from '../url-ahead.ts';
 import { examine } from './examine.ts';
 import type { OpenedExamined } from './examined-servers.ts';
 import { type Examination, exitCodeOf, type Finding, STAGES } from './finding.ts';
@@ -71,14 +72,16 @@ export function addDoctorCommand(
 function wayToOf({ config }: LoadedClient): NonNullable<Parameters<typeof examine>[0]['wayTo']> {
   return (target, known) => {
     const router = new Router(config.route, attachedNetworks());
-    router.learn(clusterOf(known), 'podsocks');
+    if (known === undefined) router.learn(undefined, 'plain');
+    else router.learn(clusterOf(known), 'podsocks');
     return router.decide(target);
   };
 }
 
 function verdict(examinations: readonly Examination[]): string {
-  const isPerfect = examinations.every(({ findings }) => findings.every(({ result }) => result !== 'warning'));
-  return isPerfect ? 'All is well.\n' : 'It works, apart from what is marked "!".\n';
+  const results = new Set(examinations.flatMap(({ findings }) => findings.map(({ result }) => result)));
+  if (results.has('failed')) return 'It works, but not by the server where something is marked "✗".\n';
+  return results.has('warning') ? 'Nothing has failed; look at what is marked "!".\n' : 'All is well.\n';
 }
 
 const MARKS: Record<Finding['result'], string> = { ok: '✓', warning: '!', failed: '✗', skipped: '-' };
@@ -93,5 +96,7 @@ function parseTarget(given: string): Target {
   const [, six, host, digits] = /^(?:\[([^\]]+)\]|([^:[\]/]+)):(\d{1,5})$/.exec(given) ?? [];
   const port = Number(digits);
   if (port >= 1 && port <= 0xffff) return targetOf(six ?? host!, port);
+  if (isServerUrl(given))
+    throw new PodsocksError('ERR_USAGE', "doctor: the URL stands ahead: ss-local 'ss://…' doctor host:port");
   throw new PodsocksError('ERR_USAGE', 'doctor: the target is not host:port, such as web.default.svc.cluster.local:80');
 }

@@ -16,18 +16,18 @@ export interface OpenedExamined {
 /** @throws PodsocksError where a list of servers cannot be had. */
 export async function openExamined({ config }: Pick<LoadedClient, 'config'>): Promise<OpenedExamined> {
   const log = createLogger({ level: 'silent', format: 'json', name: 'ss-local' });
-  const plugins = new ServerPlugins(config, log);
+  const running = new ServerPlugins(config, log);
   const servers = [...config.servers];
   if (config.document !== undefined) {
-    const { document: source, upstream, pluginEnvironment: env = {} } = config;
-    const document = new ServerDocument({ source, upstream, env, log });
+    const { document: source, upstream, listPlugins: plugins } = config;
+    const document = new ServerDocument({ source, upstream, plugins, log });
     servers.push(...(await document.load()));
     document.close();
   }
   const proxy = config.upstream && `the proxy ${formatUpstream(config.upstream)}`;
   const through = ({ plugin }: Server) => (plugin === undefined ? proxy : `the plugin ${plugin.command}`);
   return {
-    servers: servers.map(server => examinedServer(server, config, plugins.dialServer, through(server))),
-    close: () => plugins.close(),
+    servers: servers.map(server => examinedServer(server, config, running.dialServer, through(server))),
+    close: () => running.close(),
   };
 }

@@ -1,3 +1,5 @@
+import { printable } from '@podsocks/shared/runtime/printable';
+
 /** What is looked at, in this order, and the exit code of a failure there. Codes are for scripts, so they stay as they are. */
 export const STAGES = {
   configuration: 2,
@@ -41,4 +43,16 @@ export function exitCodeOf(examinations: readonly Examination[]): number {
     return failed === undefined ? 0 : STAGES[failed.stage];
   });
   return codes.includes(0) ? 0 : (codes[0] ?? 0);
+}
+
+/** For what was found. */
+export function messageOf(error: unknown): string {
+  return shown(error instanceof Error ? error.message : String(error));
+}
+
+const MOST_CHARACTERS = 500;
+
+/** What comes from a server has no end otherwise. */
+export function shown(text: string): string {
+  return printable(text).slice(0, MOST_CHARACTERS);
 }
