@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ErrorCode, PodsocksError } from '@podsocks/shared/runtime/errors';
 import { describe, expect, it, test } from 'vitest';
@@ -194,6 +194,16 @@ test('a write that fails in the middle of several undoes those before it', async
   expect(Object.keys(treeOf(here.root))).toEqual([...Object.keys(before), 'etc/resolver/svc'].sort());
 });
 
+test('a folder may be elsewhere, and a link lead to it', async () => {
+  const here = testMachine('linux', { '/etc/resolv.conf': 'nameserver 127.0.0.1\n', '/srv/dnsmasq.d/': '' });
+  symlinkSync(join(here.root, '/srv/dnsmasq.d'), join(here.root, '/etc/dnsmasq.d'));
+  const before = treeOf(here.root);
+  expect(await dnsCommand(here, ['install'])).toMatchObject({ code: 0, err: expect.not.stringContaining('EEXIST') });
+  expect(readFileSync(join(here.root, '/srv/dnsmasq.d/podsocks.conf'), 'utf8')).toContain('server=/cluster.local/');
+  expect(await dnsCommand(here, ['uninstall'])).toMatchObject({ code: 0, err: '' });
+  expect(treeOf(here.root)).toEqual(before);
+});
+
 test('what could not be undone is said', async () => {
   const here = testMachine('linux', RESOLVED);
   here.answers.push([/^systemctl (restart|disable)/, { code: 3, stderr: 'stuck' }]);
@@ -207,6 +217,17 @@ test('what could not be undone is said', async () => {
     'systemctl reset-failed podsocks-dns.service',
   ]);
 });
+
+/** Without root's right to read everything. */
+async function asNobody<T>(run: () => Promise<T>): Promise<T> {
+  const isRoot = process.geteuid!() === 0;
+  if (isRoot) process.seteuid!(65_534);
+  try {
+    return await run();
+  } finally {
+    if (isRoot) process.seteuid!(0);
+  }
+}
 
 describe("somebody else's file", () => {
   it.each([
@@ -234,6 +255,19 @@ describe("somebody else's file", () => {
     expect((await dnsCommand(here, ['install'])).err).toContain('is there already');
     const { err } = await dnsCommand(here, ['uninstall']);
     expect(err).toBe('left alone, since ss-local dns install has not written it: /etc/dnsmasq.d/podsocks.conf\n');
+    expect(treeOf(here.root)).toEqual(before);
+  });
+
+  test('that only others may read is left alone, and not stumbled over', async () => {
+    const here = testMachine('darwin', { '/etc/resolver/vpn.example': 'nameserver 192.0.2.1\n' });
+    const before = treeOf(here.root);
+    chmodSync(here.root, 0o755);
+    chmodSync(join(here.root, '/etc/resolver/vpn.example'), 0);
+    const print = await asNobody(() => dnsCommand(here, ['print']));
+    expect(print).toMatchObject({ code: 0, out: expect.stringContaining('write /etc/resolver/cluster.local') });
+    const taken = await asNobody(() => dnsCommand(here, ['print', '--zone', 'vpn.example']));
+    expect(taken).toMatchObject({ code: 1, err: expect.stringContaining('vpn.example: is there already') });
+    chmodSync(join(here.root, '/etc/resolver/vpn.example'), 0o644);
     expect(treeOf(here.root)).toEqual(before);
   });
 
@@ -331,6 +365,20 @@ describe('nrpt', () => {
     expect((await dnsCommand(testMachine('win32'), ['print', '--server', '[::1]:53'])).code).toBe(2);
   });
 
+  it.each([
+    [
+      ['C:\\Program Files\\nodejs\\node.exe', 'C:\\a\\cli.js'],
+      "& 'C:\\Program Files\\nodejs\\node.exe' C:\\a\\cli.js dns",
+    ],
+    [
+      ['C:\\node.exe', "C:\\O'Brien’s\\cli.js"],
+      "administrator: C:\\node.exe 'C:\\O''Brien’’s\\cli.js' dns uninstall\n",
+    ],
+  ] as const)('says what an administrator is to type into PowerShell (%#)', async (self, line) => {
+    const here = { ...machineWith(rule('.cluster.local')), isRoot: async () => false, self };
+    expect((await dnsCommand(here, ['uninstall'])).err).toContain(line);
+  });
+
   it.each(['.cluster.local', ['.cluster.local']])('knows its own rule again (%j)', async namespace => {
     const here = machineWith(rule(namespace));
     expect((await dnsCommand(here, ['install', ...NRPT_SERVER])).out).toMatch(/^already installed/);
@@ -352,6 +400,13 @@ describe('nrpt', () => {
       `Add-DnsClientNrptRule -Namespace '.cluster.local', '.svc' -NameServers '127.53.53.53' -Comment '${OURS}'`,
       'Clear-DnsClientCache',
     ]);
+  });
+
+  it('leaves no quote by which a text becomes a command', async () => {
+    const here = machineWith(rule(['.a’; calc; ‘', ".b'; calc; '"]));
+    here.answers.push([/^Add-DnsClientNrptRule -Namespace '.cluster.local' /, { code: 1 }]);
+    await dnsCommand(here, ['install', ...NRPT_SERVER]);
+    expect(here.ran.at(-2)).toContain("-Namespace '.a’’; calc; ‘‘', '.b''; calc; ''' -NameServers");
   });
 
   it('removes its own rule only', async () => {

@@ -10,7 +10,7 @@ import { detectBackend } from './detect.ts';
 import { dnsmasq, networkManager } from './dnsmasq.ts';
 import { BACKEND_SETTINGS, DNS_INSTALL_SETTINGS, type RunningDns, wantedOf } from './fields.ts';
 import { nrpt } from './nrpt.ts';
-import { type BackendName, commandText, type Plan, planText, type Wanted } from './plan.ts';
+import { type BackendName, commandText, type Plan, planText, powerShellText, type Wanted } from './plan.ts';
 import { resolverFiles } from './resolver-files.ts';
 import { type DnsSystem, refused } from './system.ts';
 import { systemdResolved } from './systemd-resolved.ts';
@@ -126,11 +126,12 @@ export function addDnsCommands(
 
   async function needRoot(name: string, args: readonly string[]): Promise<void> {
     if (await deps.isRoot()) return;
-    const line = commandText([...deps.self, 'dns', ...args]);
-    const how = deps.platform === 'win32' ? `in a terminal of an administrator: ${line}` : `sudo ${line}`;
-    throw refused(
-      `dns ${name}: needs ${deps.platform === 'win32' ? 'an administrator' : 'root'}, nothing was done; run ${how}`,
-    );
+    const command = [...deps.self, 'dns', ...args] as const;
+    const [whom, how] =
+      deps.platform === 'win32'
+        ? ['an administrator', `in a PowerShell of an administrator: ${powerShellText(command)}`]
+        : ['root', `sudo ${commandText(command)}`];
+    throw refused(`dns ${name}: needs ${whom}, nothing was done; run ${how}`);
   }
 
   function backendFor(flags: Readonly<Record<string, unknown>>): Backend | undefined {

@@ -71,7 +71,7 @@ export const SS_LOCAL_SETTINGS = {
 
 /** Runs `ss-local dns …` on it. */
 export async function dnsCommand(
-  machine: DnsSystem,
+  machine: DnsSystem & Partial<Pick<DnsCommandDeps, 'self'>>,
   argv: readonly string[],
   running: RunningDns | DnsCommandDeps['fetchStatus'] | undefined = undefined,
   settings = {},
@@ -82,10 +82,10 @@ export async function dnsCommand(
     stderr: { write: (text: string) => err.push(text) },
   };
   const program = createProgram({ name: 'ss-local', version: '1', summary: '' }, settings, surroundings.stdout);
-  const deps = {
+  const deps: DnsCommandDeps = {
+    self: ['ss-local'],
     ...machine,
     fetchStatus: typeof running === 'function' ? running : async () => running,
-    self: ['ss-local'] as const,
   };
   addDnsCommands(program, {}, surroundings, deps);
   const code = await runProgram(program, ['dns', ...argv], { ...surroundings, events: new EventTarget() as never });

@@ -1,12 +1,12 @@
 import { isIP } from 'node:net';
 import type { Endpoint } from '@podsocks/shared/net/listener';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
+import { printable } from '@podsocks/shared/runtime/printable';
 import { flagLayer, type Layer, type Settings, several, single } from '@podsocks/shared/settings/settings';
 import { oneOf, parseHost } from '@podsocks/shared/settings/values';
 import { DEFAULT_DNS_LISTEN } from '../dns/fields.ts';
 import { isLoopback } from '../programs/proxy-endpoint.ts';
 import type { ClientStatus } from '../status/client-status.ts';
-import { printable } from '../status/printable.ts';
 import { BACKENDS, type Wanted } from './plan.ts';
 import { isPrivateZone, MOST_ZONES, parseZone, reverseZones, withoutInner } from './zones.ts';
 

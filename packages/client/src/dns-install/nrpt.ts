@@ -3,7 +3,7 @@ import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { formatTarget } from '@podsocks/shared/wire/address';
 import type { Backend } from './backend.ts';
 import type { Plan, Step, Wanted } from './plan.ts';
-import { type DnsSystem, powerShell, refused } from './system.ts';
+import { type DnsSystem, powerShell, quoted, refused } from './system.ts';
 
 /** Marks the rule that is ours, as files have it in their first line. */
 const COMMENT = 'Written by ss-local dns install; ss-local dns uninstall removes it';
@@ -89,11 +89,6 @@ function removal({ Name, Namespace, NameServers }: Rule): Step {
 function addScript(namespaces: readonly string[], servers: readonly string[]): string {
   const list = (items: readonly string[]) => items.map(quoted).join(', ');
   return `Add-DnsClientNrptRule -Namespace ${list(namespaces)} -NameServers ${list(servers)} -Comment ${quoted(COMMENT)}`;
-}
-
-/** Text of PowerShell in which nothing has a meaning. */
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
 }
 
 function isSame(some: readonly string[], others: readonly string[]): boolean {

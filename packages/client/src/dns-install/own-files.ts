@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync, readFileSync } from 'node:fs';
+import { lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Step } from './plan.ts';
 import { type DnsSystem, refused } from './system.ts';
@@ -24,7 +24,7 @@ export interface OwnFiles {
  */
 export function fileSteps(system: DnsSystem, own: OwnFiles, wanted: ReadonlyMap<string, string>): Step[] {
   const present = presentFiles(system, own);
-  const isThere = stat(system, own.folder)?.isDirectory() ?? false;
+  const isThere = isFolder(system, own.folder);
   const madeFolder = !isThere || [...present.values()].some(text => text.startsWith(`${MARKER}\n${MADE_FOLDER}\n`));
   const path = (name: string) => join(own.folder, name);
 
@@ -38,7 +38,7 @@ export function fileSteps(system: DnsSystem, own: OwnFiles, wanted: ReadonlyMap<
   }
   if (!isThere) {
     const parent = join(own.folder, '..');
-    if (!stat(system, parent)?.isDirectory()) throw refused(`there is no folder ${parent} for ${own.folder}`);
+    if (!isFolder(system, parent)) throw refused(`there is no folder ${parent} for ${own.folder}`);
     steps.push({ do: 'make folder', path: own.folder });
   }
   for (const [name, body] of wanted) {
@@ -66,11 +66,16 @@ function presentFiles(system: DnsSystem, { folder, name }: OwnFiles): Map<string
   return new Map(texts.filter((entry): entry is [string, string] => entry[1] !== undefined));
 }
 
-/** A link would lead the writing somewhere else, so it is not ours. */
+/** A link would lead the writing somewhere else, so it is not ours; nor is what not everybody may read. */
 function ownText(system: DnsSystem, path: string): string | undefined {
   if (!stat(system, path)?.isFile()) return undefined;
-  const text = readFileSync(system.root + path, 'utf8');
-  return text.startsWith(`${MARKER}\n`) ? text : undefined;
+  try {
+    const text = readFileSync(system.root + path, 'utf8');
+    return text.startsWith(`${MARKER}\n`) ? text : undefined;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EACCES') return undefined;
+    throw error;
+  }
 }
 
 function namesIn(folder: string): string[] {
@@ -79,6 +84,11 @@ function namesIn(folder: string): string[] {
   } catch {
     return [];
   }
+}
+
+/** Or a link to one: where it leads to is the administrator's business. */
+function isFolder(system: DnsSystem, path: string): boolean {
+  return statSync(system.root + path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
 function stat(system: DnsSystem, path: string): ReturnType<typeof lstatSync> {

@@ -1,5 +1,5 @@
 import type { Endpoint } from '@podsocks/shared/net/listener';
-import type { Command } from './system.ts';
+import { type Command, quoted } from './system.ts';
 
 /** What shall go to ss-local's DNS server, and where that is. */
 export interface Wanted {
@@ -47,6 +47,12 @@ function stepText(step: Step): string {
 export function commandText([program, ...args]: Command): string {
   if (program === 'powershell.exe') return args.at(-1)!;
   return [program, ...args].map(shellWord).join(' ');
+}
+
+/** A command line to be typed into PowerShell, which takes a program in quotes for a text, unless it is told to call it. */
+export function powerShellText(command: Command): string {
+  const words = command.map(word => (/^[\w:./\\-]+$/.test(word) ? word : quoted(word)));
+  return [...(words[0] === command[0] ? [] : ['&']), ...words].join(' ');
 }
 
 function shellWord(word: string): string {

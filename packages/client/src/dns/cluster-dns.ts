@@ -39,6 +39,8 @@ export async function startClusterDns(options: ClusterDnsOptions): Promise<Clust
       zones,
       networks: () => router.clusterNetworks,
       nameservers: () => (servers.length > 0 ? servers : (known()?.nameservers ?? [])),
+      heard: () => pool.active.extensions.heard(),
+      obstacle: () => (pool.active.extensions.kind === 'unknown' ? SILENT : NOT_NAMED),
     },
     mapped,
     upstreams: upstreams.length > 0 ? () => upstreams : listed,
@@ -47,3 +49,9 @@ export async function startClusterDns(options: ClusterDnsOptions): Promise<Clust
   });
   return Object.assign(running, { zones });
 }
+
+const SILENT =
+  'no DNS server of the cluster is known, as the Shadowsocks server has not answered; ss-local doctor says why';
+
+const NOT_NAMED =
+  'no DNS server of the cluster is known, as the Shadowsocks server does not name one; give --dns-server';

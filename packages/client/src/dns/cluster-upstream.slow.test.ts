@@ -19,6 +19,7 @@ async function startUpstream(...scripts: Script[]) {
   const upstream = new ClusterUpstream({
     openStream: tunnel.openStream,
     servers: () => endpoints,
+    obstacle: () => 'nobody names one',
     now: () => clock.time,
   });
   const ask = async (name = WEB) => {

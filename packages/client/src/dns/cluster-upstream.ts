@@ -11,6 +11,8 @@ import { ServersInTurn } from './servers-in-turn.ts';
 export interface ClusterUpstreamOptions {
   readonly openStream: OpenStream;
   readonly servers: () => readonly Endpoint[];
+  /** Why there are none. */
+  readonly obstacle: () => string;
   /** A clock that never steps back, in milliseconds. */
   readonly now: () => number;
 }
@@ -34,7 +36,7 @@ export class ClusterUpstream {
   async ask(query: DnsQuery): Promise<RawAnswer> {
     const servers = this.#options.servers();
     this.#forgetAllBut(servers);
-    if (servers.length === 0) throw new PodsocksError('ERR_DIAL', UNKNOWN);
+    if (servers.length === 0) throw new PodsocksError('ERR_DIAL', this.#options.obstacle());
     return this.#order.ask(servers, (server, timeout) => this.#streamsOf(server).ask(query, timeout));
   }
 
@@ -63,8 +65,6 @@ export class ClusterUpstream {
     }
   }
 }
-
-const UNKNOWN = 'no DNS server of the cluster is known, as ss-server does not name one; give --dns-server';
 
 class ServerStreams {
   readonly #server: Endpoint;

@@ -61,6 +61,9 @@ export interface DnsLab {
   pass(milliseconds: number): void;
 }
 
+/** Of a cluster of which all is known that will be. */
+export const HEARD = { heard: async () => {}, obstacle: () => 'nobody names one' };
+
 export interface LabOptions extends Partial<LocalDnsOptions> {
   readonly clusterSays?: Script;
   readonly systemSays?: Script;
@@ -80,8 +83,9 @@ export async function startLab({ clusterSays, systemSays, ...options }: LabOptio
       zones: () => ['cluster.local'],
       networks: () => ['10.96.0.0/12'],
       nameservers: () => [cluster.at],
+      ...HEARD,
     },
-    mapped: { lookup: () => undefined },
+    mapped: { lookup: () => undefined, reverse: () => undefined },
     upstreams: () => [system.at],
     isAllowed: () => true,
     log: pino({ level: 'debug' }, { write: line => void lines.push(JSON.parse(line)) }),

@@ -3,7 +3,9 @@ import { a, cname, reply, type Script, soa, zone } from '@podsocks/shared/dns/fa
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import type { Answer } from 'dns-packet';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { askUdp, connectTcp, queryBytes, read, said, startLab } from './dns-fixtures.ts';
+import { parseMap } from '../forward/fields.ts';
+import { MappedNames } from '../forward/mapped-names.ts';
+import { askUdp, connectTcp, HEARD, queryBytes, read, said, startLab } from './dns-fixtures.ts';
 
 const [SVCB, HTTPS] = [64, 65];
 
@@ -50,7 +52,7 @@ describe('names', () => {
     let zones: readonly string[] = [];
     const { at, cluster, system } = await startLab({ systemSays: clusterSays, clusterSays });
     const lab = await startLab({
-      cluster: { zones: () => zones, networks: () => [], nameservers: () => [cluster.at] },
+      cluster: { zones: () => zones, networks: () => [], nameservers: () => [cluster.at], ...HEARD },
       upstreams: () => [system.at],
     });
     await askUdp(lab.at, queryBytes(WEB));
@@ -213,21 +215,30 @@ describe('what is remembered', () => {
 });
 
 describe('mapped names', () => {
-  const mapped = {
-    lookup: (name: string) =>
-      name === 'kafka-0.kafka.default.svc.cluster.local' ? { address: '127.1.0.9' } : undefined,
-  };
+  const mapped = new MappedNames([parseMap('kafka-0.kafka.default.svc.cluster.local:9092')]);
   const KAFKA = 'Kafka-0.kafka.default.svc.cluster.local';
 
   it('have their loopback address for five seconds, and nothing else', async () => {
     const { at, cluster } = await startLab({ mapped, clusterSays });
     expect(read(await askUdp(at, queryBytes(KAFKA))).answers).toEqual([
-      expect.objectContaining({ name: KAFKA, type: 'A', ttl: 5, data: '127.1.0.9' }),
+      expect.objectContaining({ name: KAFKA, type: 'A', ttl: 5, data: '127.64.0.1' }),
     ]);
     for (const type of ['AAAA', HTTPS, 'TXT']) {
       expect(read(await askUdp(at, queryBytes(KAFKA, { type })))).toMatchObject({ rcode: 'NOERROR', answers: [] });
     }
     expect(cluster.asked).toEqual([]);
+  });
+
+  it('are those of their addresses, which nobody else is asked for', async () => {
+    const { at, system } = await startLab({ mapped, systemSays });
+    const reverse = '1.0.64.127.in-addr.arpa';
+    expect(read(await askUdp(at, queryBytes(reverse, { type: 'PTR' }))).answers).toEqual([
+      expect.objectContaining({ name: reverse, type: 'PTR', ttl: 5, data: KAFKA.toLowerCase() }),
+    ]);
+    expect(read(await askUdp(at, queryBytes(reverse)))).toMatchObject({ rcode: 'NOERROR', answers: [] });
+    expect(system.asked).toEqual([]);
+    await askUdp(at, queryBytes('2.0.64.127.in-addr.arpa', { type: 'PTR' }));
+    expect(system.asked).toHaveLength(1);
   });
 });
 
@@ -297,11 +308,11 @@ describe('when the tunnel is down', () => {
 
   it('a cluster without a known DNS server says so', async () => {
     const lab = await startLab({
-      cluster: { zones: () => ['cluster.local'], networks: () => [], nameservers: () => [] },
+      cluster: { zones: () => ['cluster.local'], networks: () => [], nameservers: () => [], ...HEARD },
     });
     const answer = await askUdp(lab.at, queryBytes(WEB, { payloadBytes: 1232 }));
     expect(read(answer).rcode).toBe('SERVFAIL');
-    expect(answer.toString('latin1')).toContain('give --dns-server');
+    expect(answer.toString('latin1')).toContain(HEARD.obstacle());
   });
 });
 

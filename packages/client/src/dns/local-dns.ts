@@ -44,7 +44,12 @@ export interface RunningDns extends Running {
  */
 export async function startLocalDns(options: LocalDnsOptions): Promise<RunningDns> {
   const { listen, openStream, cluster, mapped, isAllowed, log, now = () => performance.now() } = options;
-  const clusterUpstream = new ClusterUpstream({ openStream, servers: () => cluster.nameservers(), now });
+  const clusterUpstream = new ClusterUpstream({
+    openStream,
+    servers: () => cluster.nameservers(),
+    obstacle: () => cluster.obstacle(),
+    now,
+  });
   const systemUpstream = new SystemUpstream({
     servers: () => options.upstreams().filter(server => !isItself(server, listeners.addresses)),
     now,

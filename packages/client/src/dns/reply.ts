@@ -93,6 +93,12 @@ export function encodeOpt(wantsDnssec: boolean, rcode: number = Rcode.NOERROR, e
   return opt;
 }
 
+/** @param name as `--map` has it: labels of 1 to 63 bytes. */
+export function encodeName(name: string): Buffer {
+  const labels = name.split('.').map(label => Buffer.from(`${String.fromCharCode(label.length)}${label}`, 'latin1'));
+  return Buffer.concat([...labels, Buffer.alloc(1)]);
+}
+
 /** A pointer to the question's name, which follows the header. */
 const POINTER_TO_QUESTION = 0xc000 | HEADER_BYTES;
 

@@ -7,13 +7,15 @@ import { AnswerCache } from './answer-cache.ts';
 import { type ClusterNames, ClusterZones } from './cluster-names.ts';
 import { type DnsQuery, queryKey, readQuery } from './query.ts';
 import { answerFor, type RawAnswer } from './raw-answer.ts';
-import { datagramLimit, encodeHeaderReply, encodeReply, InfoCode, type OwnReply } from './reply.ts';
+import { datagramLimit, encodeHeaderReply, encodeName, encodeReply, InfoCode, type OwnReply } from './reply.ts';
 import { NoUpstream } from './system-upstream.ts';
 
 /** Names that stand for something else here than anywhere else: those of `--map`. */
 export interface MappedNames {
   /** @param name lower case, no dot at the end. @returns a dotted quad. */
   lookup(name: string): { readonly address: string } | undefined;
+  /** @param name likewise. @returns the mapped name whose address has this reverse name. */
+  reverse(name: string): string | undefined;
 }
 
 /** Another DNS server. @throws PodsocksError: there is no answer, and why. */
@@ -98,6 +100,7 @@ export class Responder {
     }
     const own = this.#ownReply(query);
     if (own !== undefined) return encodeReply(query, own);
+    if (this.#options.cluster.nameservers().length === 0) await this.#heard();
     const { zones, cache } = this.#current();
     const side = zones.has(query.name) ? 'cluster' : 'system';
     const key = queryKey(query);
@@ -122,12 +125,18 @@ export class Responder {
       return refusal;
     }
     if (query.type === QueryType.ANY) return MINIMAL_ANY;
-    const mapped = this.#options.mapped.lookup(query.name);
+    const mapped = mappedRecord(this.#options.mapped, query.name);
     if (mapped === undefined) return isOfThisResolver(query) ? NOTHING : undefined;
     this.counts.mapped++;
-    if (query.type !== Type.A) return NOTHING;
-    const data = Uint8Array.from(mapped.address.split('.'), Number);
-    return { rcode: Rcode.NOERROR, record: { type: Type.A, ttl: MAPPED_TTL_S, data } };
+    return mapped.type === query.type ? { rcode: Rcode.NOERROR, record: mapped } : NOTHING;
+  }
+
+  /** Until it is known which names are the cluster's, where that is to be expected. */
+  async #heard(): Promise<void> {
+    if (this.#waiting >= MOST_WAITING) return;
+    this.#waiting++;
+    await this.#options.cluster.heard();
+    this.#waiting--;
   }
 
   async #ask(cache: AnswerCache, key: string, side: 'cluster' | 'system', query: DnsQuery) {
@@ -174,6 +183,16 @@ const MINIMAL_ANY: OwnReply = {
   rcode: Rcode.NOERROR,
   record: { type: HINFO, ttl: 3600, data: Buffer.from('\x07RFC8482\x00', 'latin1') },
 };
+
+/** The only record that there is of a mapped name, or of its address. */
+function mappedRecord(mapped: MappedNames, name: string): OwnReply['record'] {
+  const address = mapped.lookup(name)?.address;
+  if (address !== undefined) {
+    return { type: Type.A, ttl: MAPPED_TTL_S, data: Uint8Array.from(address.split('.'), Number) };
+  }
+  const host = mapped.reverse(name);
+  return host === undefined ? undefined : { type: Type.PTR, ttl: MAPPED_TTL_S, data: encodeName(host) };
+}
 
 function refusalOf({ type, class: class_, edns }: DnsQuery): OwnReply | undefined {
   if (edns !== undefined && edns.version !== 0) return { rcode: Rcode.BADVERS };

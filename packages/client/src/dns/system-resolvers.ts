@@ -6,6 +6,8 @@ import { WatchedFile } from '@podsocks/shared/dns/watched-file';
 import { readAddress } from '@podsocks/shared/matching/ip-address';
 import type { Endpoint } from '@podsocks/shared/net/listener';
 import { parseHost } from '@podsocks/shared/settings/values';
+import { targetOf } from '@podsocks/shared/wire/address';
+import { plainAddress } from '../listen/machine-addresses.ts';
 
 export interface SystemResolversOptions {
   readonly platform: NodeJS.Platform;
@@ -64,10 +66,17 @@ export function isItself(
   listening: readonly Endpoint[],
   interfaces: typeof networkInterfaces = networkInterfaces,
 ): boolean {
+  const address = reachedAt(host);
   return listening.some(own => {
     if (own.port !== port) return false;
-    return own.host === host || (isWildcard(own.host) && isOfThisMachine(host, interfaces));
+    return own.host === address || (isWildcard(own.host) && isOfThisMachine(address, interfaces));
   });
+}
+
+/** Where questions to an address arrive, as the system writes it: those to all addresses are for loopback. */
+function reachedAt(host: string): string {
+  const address = plainAddress(targetOf(host, DNS_PORT).host);
+  return { '0.0.0.0': '127.0.0.1', '::': '::1' }[address] ?? address;
 }
 
 function isWildcard(address: string): boolean {
@@ -77,6 +86,6 @@ function isWildcard(address: string): boolean {
 function isOfThisMachine(address: string, interfaces: typeof networkInterfaces): boolean {
   const bytes = readAddress(address);
   if (bytes === undefined) return false;
-  if (isWildcard(address) || address === '::1' || (bytes.family === 4 && bytes.d >>> 24 === 127)) return true;
+  if (address === '::1' || (bytes.family === 4 && bytes.d >>> 24 === 127)) return true;
   return Object.values(interfaces()).some(all => all?.some(own => own.address === address));
 }

@@ -133,6 +133,11 @@ describe('whether a server is this one', () => {
     ['::', 53, '::1', true],
     ['::', 53, '127.0.0.1', true],
     ['0.0.0.0', 53, '0.0.0.0', true],
+    ['127.0.0.1', 53, '0.0.0.0', true],
+    ['::1', 53, '::', true],
+    ['::1', 53, '0:0::1', true],
+    ['127.0.0.1', 53, '::ffff:127.0.0.1', true],
+    ['::1', 53, '0.0.0.0', false],
     ['::', 53, '2001:db8::1', false],
   ])('that listens on %s port %i, of %s: %s', (host, port, server, expected) => {
     expect(isItself({ host: server, port: 53 }, [{ host, port }], interfaces)).toBe(expected);
