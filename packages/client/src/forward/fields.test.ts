@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { checkForwards, parseForward, parseMap, warnOfOpenForwards } from './fields.ts';
+import { checkMaps, parseForward, parseMap, warnOfOpenForwards } from './fields.ts';
 
 describe('-L', () => {
   it.each([
@@ -9,6 +9,7 @@ describe('-L', () => {
     ['0.0.0.0:53:10.96.0.10:53/udp', '0.0.0.0', 53, '10.96.0.10', 53, 'udp'],
     ['[::1]:8080:[fd00:10:96::1]:80/tcp', '::1', 8080, 'fd00:10:96::1', 80, 'tcp'],
     ['localhost:1:a:2', 'localhost', 1, 'a', 2, 'tcp'],
+    ['[fe80::1%eth0]:1:a:2', 'fe80::1%eth0', 1, 'a', 2, 'tcp'],
   ])('takes %s', (text, listenHost, listenPort, host, port, protocol) => {
     const forward = parseForward(text);
     expect(forward.listen).toEqual({ host: listenHost, port: listenPort });
@@ -30,6 +31,16 @@ describe('-L', () => {
     'x:1:h:2:3',
   ])('refuses %j, and says what it should be', text => {
     expect(() => parseForward(text)).toThrow(/port|such as/);
+  });
+
+  it.each([
+    ['[]:8080:host:80', /^"\[\]" is no IPv6 address, which is what stands in brackets$/],
+    ['[0.0.0.0]:8080:host:80', /^"\[0\.0\.0\.0\]" is no IPv6 address/],
+    ['8080:[]:80', /^"\[\]" is no IPv6 address/],
+    ['8080:[db.default]:80', /^"\[db\.default\]" is no IPv6 address/],
+    ['8080:[fe80::1%eth0]:80', /^"\[fe80::1%eth0\]" is of a link of its machine; give an address without %$/],
+  ])('refuses %s, and says why', (text, message) => {
+    expect(() => parseForward(text)).toThrow(message);
   });
 
   it('reads back what it is given', () => {
@@ -88,20 +99,10 @@ describe('--map', () => {
   ])('refuses %j', text => expect(() => parseMap(text)).toThrow(expect.objectContaining({ code: 'ERR_CONFIG' })));
 });
 
-describe('of several', () => {
-  const from = '-L (--forward)';
-
-  it('no two listen at one place', () => {
-    const value = ['1000:a:1', '127.0.0.1:1000:b:2'].map(parseForward);
-    expect(() => checkForwards({ value, from }, undefined)).toThrow(/127\.0\.0\.1:1000\/tcp is to be two things/);
-    const both = ['1000:a:1', '1000:a:1/udp', '0:a:1', '0:a:1'].map(parseForward);
-    expect(() => checkForwards({ value: both, from }, undefined)).not.toThrow();
-  });
-
-  it('no map is there twice', () => {
-    const value = ['a:1', 'A:1'].map(parseMap);
-    expect(() => checkForwards(undefined, { value, from: '--map' })).toThrow(/--map: a:1 is there twice/);
-  });
+it('no map is there twice', () => {
+  const value = ['a:1', 'A:1'].map(parseMap);
+  expect(() => checkMaps({ value, from: '--map' })).toThrow(/--map: a:1 is there twice/);
+  expect(() => checkMaps({ value: ['a:1', 'a:2'].map(parseMap), from: '--map' })).not.toThrow();
 });
 
 it.each([

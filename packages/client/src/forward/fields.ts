@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import type { Endpoint } from '@podsocks/shared/net/listener';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { type Fields, texts } from '@podsocks/shared/settings/fields';
@@ -43,12 +44,20 @@ export function parseForward(text: string): Forward {
     );
   }
   const [host = '', port = ''] = parts.slice(-2);
-  const bind = parts.length === 4 ? parts[0]!.replace(/^\[|\]$/g, '') : LOOPBACK;
+  const bind = parts.length === 4 ? unbracketed(parts[0]!) : LOOPBACK;
+  if (host.includes('%')) throw wrong(`${JSON.stringify(host)} is of a link of its machine; give an address without %`);
   return {
     listen: { host: bind, port: portOf(parts.at(-3)!, 0) },
-    target: targetOf(checkedName(host), portOf(port, 1)),
+    target: targetOf(checkedName(unbracketed(host)), portOf(port, 1)),
     protocol: protocol as Forward['protocol'],
   };
+}
+
+function unbracketed(text: string): string {
+  if (!text.startsWith('[')) return text;
+  const address = text.slice(1, -1);
+  if (isIPv6(address)) return address;
+  throw wrong(`${JSON.stringify(text)} is no IPv6 address, which is what stands in brackets`);
 }
 
 /** `host:port` of a name. */
@@ -63,22 +72,8 @@ export function parseMap(text: string): Target {
   return target;
 }
 
-/**
- * @param socks where SOCKS and HTTP are to be served.
- * @throws PodsocksError ERR_CONFIG for two that would listen at one place, or a map that is there twice.
- */
-export function checkForwards(
-  forwards: Sourced<readonly Forward[]> | undefined,
-  maps: Sourced<readonly Target[]> | undefined,
-  socks: readonly Endpoint[] = [],
-) {
-  const listens = [...socks.map(listen => ({ listen, protocol: 'tcp' })), ...(forwards?.value ?? [])]
-    .filter(({ listen }) => listen.port !== 0)
-    .map(({ listen, protocol }) => `${formatTarget(listen)}/${protocol}`);
-  const twice = listens.find((listen, index) => listens.indexOf(listen) !== index);
-  if (twice !== undefined && forwards !== undefined) {
-    throw wrong(`${forwards.from}: ${twice} is to be two things; give each its own port`);
-  }
+/** @throws PodsocksError ERR_CONFIG for one that is there twice. */
+export function checkMaps(maps: Sourced<readonly Target[]> | undefined): void {
   const names = (maps?.value ?? []).map(formatTarget);
   const again = names.find((name, index) => names.indexOf(name) !== index);
   if (again !== undefined) throw wrong(`${maps!.from}: ${again} is there twice; leave one out`);

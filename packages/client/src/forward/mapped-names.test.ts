@@ -19,6 +19,12 @@ describe('MappedNames', () => {
     expect(mapped.lookup('c.b.x')).toBeUndefined();
   });
 
+  it('tells whose an address is', () => {
+    expect(mapped.reverse('2.0.64.127.in-addr.arpa')).toBe('b.x');
+    expect(mapped.reverse('3.0.64.127.in-addr.arpa')).toBeUndefined();
+    expect(mapped.reverse('127.64.0.2')).toBeUndefined();
+  });
+
   it('carries the third byte', () => {
     const many = new MappedNames(Array.from({ length: 300 }, (_, i) => parseMap(`n${i}:1`)));
     expect(many.lookup('n299')).toEqual({ address: '127.64.1.44' });

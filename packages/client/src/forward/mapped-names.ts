@@ -12,6 +12,8 @@ const MOST = 65_534;
  */
 export class MappedNames {
   readonly #addresses = new Map<string, string>();
+  /** By the reverse names of their addresses. */
+  readonly #names = new Map<string, string>();
   /** What has to listen for them. */
   readonly forwards: readonly Forward[];
 
@@ -21,7 +23,9 @@ export class MappedNames {
       if (this.#addresses.has(host)) continue;
       const index = this.#addresses.size + 1;
       if (index > MOST) throw new PodsocksError('ERR_CONFIG', `--map: more than ${MOST} names; leave some out`);
-      this.#addresses.set(host, [...FIRST, index >>> 8, index & 0xff].join('.'));
+      const bytes = [...FIRST, index >>> 8, index & 0xff];
+      this.#addresses.set(host, bytes.join('.'));
+      this.#names.set(`${bytes.reverse().join('.')}.in-addr.arpa`, host);
     }
     this.forwards = maps.map(target => ({
       listen: { host: this.#addresses.get(target.host)!, port: target.port },
@@ -34,5 +38,10 @@ export class MappedNames {
   lookup(name: string): { readonly address: string } | undefined {
     const address = this.#addresses.get(name);
     return address === undefined ? undefined : { address };
+  }
+
+  /** @param name as above, such as `1.0.64.127.in-addr.arpa`. @returns whose address it stands for. */
+  reverse(name: string): string | undefined {
+    return this.#names.get(name);
   }
 }

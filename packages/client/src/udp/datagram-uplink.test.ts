@@ -70,6 +70,23 @@ describe('an uplink', () => {
     expect(one.received.drain()).toEqual([]);
   });
 
+  it('shares the look-up of the server with others that are opened at the same time', async () => {
+    const server = await startDatagramServer();
+    const { asked, lookup } = lookupInHand();
+    const open = datagramUplinks(datagramServicesFor(serverAt('server.example', server.port), { lookup }));
+    const [one, two, closed] = [openUplink(open), openUplink(open), openUplink(open)];
+    closed.uplink.close();
+    for (const { send } of [one, two]) send(NAME, 'lost');
+    expect(asked).toHaveLength(1);
+    asked[0]!.answer(new Error('ENOTFOUND'));
+    for (const { dropped } of [one, two]) expect(dropped.drain()).toEqual(['unreachable']);
+    for (const { send } of [one, two]) send(NAME, 'sent');
+    expect(asked).toHaveLength(2);
+    asked[1]!.answer('127.0.0.1');
+    expect(await server.received.take(2)).toMatchObject([{ payload: 'sent' }, { payload: 'sent' }]);
+    expect(server.sessions()).toBe(2);
+  });
+
   it('sends what came while the name was looked up, in its order', async () => {
     const server = await startDatagramServer();
     const { asked, lookup } = lookupInHand();

@@ -18,35 +18,61 @@ const RECEIVE_BUFFER_BYTES = 1024 * 1024;
 
 /** Plain Shadowsocks over UDP: each association has a socket and a session of its own. */
 export function datagramUplinks(services: DatagramUplinkServices): OpenUplink {
-  return options => new DatagramUplink(services, options);
+  const address = new ServerAddress(services);
+  return options => new DatagramUplink(services, address, options);
+}
+
+/**
+ * Where the server is. Those who ask at the same time have one look-up together: through a port that stands for a DNS server each
+ * question is an association, and where names are not answered at all, their look-ups would hold up all others for hours.
+ */
+class ServerAddress {
+  readonly #services: DatagramUplinkServices;
+  #asking: ((address: string | undefined) => void)[] = [];
+
+  constructor(services: DatagramUplinkServices) {
+    this.#services = services;
+  }
+
+  /** @param found gets undefined where there is none. */
+  ask(found: (address: string | undefined) => void): void {
+    this.#asking.push(found);
+    if (this.#asking.length > 1) return;
+    const { lookup, server } = this.#services;
+    lookup(server.host, { all: true }, (error, addresses) => {
+      const asking = this.#asking;
+      this.#asking = [];
+      const [first] = error ? [] : (addresses as { address: string }[]);
+      for (const tell of asking) tell(first?.address);
+    });
+  }
 }
 
 class DatagramUplink implements Uplink {
   readonly #options: UplinkOptions;
   readonly #server: Server;
   readonly #session: ClientSession;
-  readonly #lookup: LookupFunction;
+  readonly #address: ServerAddress;
   readonly #waiting = new Waiting();
   #socket: DatagramSocket | undefined;
   #finding = false;
   #closed = false;
 
-  constructor({ datagrams, server, lookup }: DatagramUplinkServices, options: UplinkOptions) {
+  constructor({ datagrams, server }: DatagramUplinkServices, address: ServerAddress, options: UplinkOptions) {
     this.#options = options;
     this.#server = server;
     this.#session = datagrams.session(server.keys);
-    this.#lookup = lookup;
+    this.#address = address;
     this.#find();
   }
 
   #find(): void {
     this.#finding = true;
     const server = this.#server;
-    this.#lookup(server.host, { all: true }, (error, addresses) => {
+    this.#address.ask(address => {
       this.#finding = false;
       if (this.#closed) return;
-      const [first] = error ? [] : (addresses as { address: string }[]);
-      if (first !== undefined) this.#open(first.address);
+      if (address !== undefined) this.#open(address);
       else {
         this.#options.failed(new PodsocksError('ERR_DIAL', `${formatTarget(server)}: no such name`));
         this.#waiting.release(() => this.#options.dropped('unreachable'));
@@ -79,6 +105,7 @@ class DatagramUplink implements Uplink {
     this.#closed = true;
     this.#socket?.close();
     this.#session.close();
+    this.#waiting.release(() => {}); // its look-up may take long
   }
 
   #open(address: string): void {

@@ -247,14 +247,39 @@ describe('a name', () => {
     },
   );
 
-  it('that more than 256 others push out is found all the same', async () => {
+  it('is not looked up where too many others are', async () => {
+    const { port, received } = await startTarget();
+    const uplinks = directUplinks({ isAllowed: () => true });
+    const [ours, theirs, more] = [openUplink(uplinks), openUplink(uplinks), openUplink(uplinks)];
+    const flood = ({ send }: typeof ours) => {
+      for (let count = 0; count < 40; count++) send(named(port, `name-${count}.example`), 'x');
+    };
+    flood(ours);
+    expect(asked.size, 'one association has half of what there is').toBe(32);
+    expect(ours.dropped.drain()).toEqual(Array(8).fill('busy'));
+    flood(theirs);
+    flood(more);
+    expect(asked.size).toBe(64);
+    expect(more.dropped.drain()).toEqual(Array(40).fill('busy'));
+    const all = await asked.take(64);
+    for (const [number, { find, fail }] of all.entries()) number % 2 ? fail() : find('127.0.0.1');
+    await received.take(32);
+    flood(more);
+    expect(asked.size, 'there is room again').toBe(32);
+  });
+
+  it('that more than 256 others have pushed out is looked up again', async () => {
     const { port, received } = await startTarget();
     const ours = open();
-    for (let count = 0; count < 300; count++) ours.send(named(port, `name-${count}.example`), `${count}`);
-    const all = await asked.take(300);
-    for (const [number, { find }] of all.entries()) {
-      find('127.0.0.1');
-      expect(await received.next()).toMatchObject({ payload: `${number}` });
+    for (let count = 0; count < 257; count++) {
+      ours.send(named(port, `name-${count}.example`), `${count}`);
+      (await asked.next()).find('127.0.0.1');
+      expect(await received.next()).toMatchObject({ payload: `${count}` });
     }
+    ours.send(named(port, 'name-256.example'), 'known');
+    expect(await received.next()).toMatchObject({ payload: 'known' });
+    expect(asked.size).toBe(0);
+    ours.send(named(port, 'name-0.example'), 'forgotten');
+    expect((await asked.next()).host).toBe('name-0.example');
   });
 });

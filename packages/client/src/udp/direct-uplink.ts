@@ -21,9 +21,20 @@ const NAME_MS = 30_000;
 const MOST_NAMES = 256;
 const MOST_PEERS = 4096;
 
+/**
+ * Names that are looked up at a time, by all associations together: the system does four at once, and all others of this
+ * process wait behind them. One association has half of it at most.
+ */
+const MOST_LOOKUPS = 64;
+
 /** Datagrams that go to their targets without the tunnel. */
 export function directUplinks(services: DirectUplinkServices): OpenUplink {
-  return options => new DirectUplink(services, options);
+  const lookups: Lookups = { underway: 0 };
+  return options => new DirectUplink(services, options, lookups);
+}
+
+interface Lookups {
+  underway: number;
 }
 
 interface Name {
@@ -36,15 +47,18 @@ interface Name {
 class DirectUplink implements Uplink {
   readonly #services: DirectUplinkServices;
   readonly #options: UplinkOptions;
+  readonly #allLookups: Lookups;
+  readonly #lookups: Lookups = { underway: 0 };
   readonly #sockets = new Map<4 | 6, DatagramSocket>();
   readonly #names = new Map<string, Name>();
   /** Whom it has written to, and by which target; nobody else is listened to. */
   readonly #peers = new Map<string, Target>();
   #closed = false;
 
-  constructor(services: DirectUplinkServices, options: UplinkOptions) {
+  constructor(services: DirectUplinkServices, options: UplinkOptions, allLookups: Lookups) {
     this.#services = services;
     this.#options = options;
+    this.#allLookups = allLookups;
   }
 
   send(given: Target, data: Uint8Array, at: number, length: number): void {
@@ -55,8 +69,8 @@ class DirectUplink implements Uplink {
       return;
     }
     const name = this.#name(target.host);
-    if (name.address !== undefined) this.#transmit(name.address, target, data, at, length);
-    else if (!name.waiting.add(target, data, at, length)) this.#options.dropped('busy');
+    if (name?.address !== undefined) this.#transmit(name.address, target, data, at, length);
+    else if (!name?.waiting.add(target, data, at, length)) this.#options.dropped('busy');
   }
 
   close(): void {
@@ -66,13 +80,20 @@ class DirectUplink implements Uplink {
     this.#names.clear();
   }
 
-  #name(host: string): Name {
+  /** @returns undefined where too many others are being looked up. */
+  #name(host: string): Name | undefined {
     const known = this.#names.get(host);
     if (known !== undefined && (known.address === undefined || performance.now() < known.until)) return known;
+    const counts = [this.#lookups, this.#allLookups];
+    if (this.#lookups.underway >= MOST_LOOKUPS / 2 || this.#allLookups.underway >= MOST_LOOKUPS) return undefined;
+    for (const count of counts) count.underway++;
     const name: Name = { address: undefined, waiting: new Waiting(), until: 0 };
     forgetFirst(this.#names, MOST_NAMES);
     this.#names.set(host, name);
-    const found = isIP(host) ? Promise.reject(new Error('an address with a zone')) : lookup(host);
+    const asked = isIP(host) ? Promise.reject(new Error('an address with a zone')) : lookup(host);
+    const found = asked.finally(() => {
+      for (const count of counts) count.underway--;
+    });
     found.then(
       ({ address }) => {
         name.address = address;

@@ -49,6 +49,12 @@ async function dialling() {
   return { server, dials, ...openUplink(open) };
 }
 
+function aSecondLater(): void {
+  const now = performance.now();
+  const clock = vi.spyOn(performance, 'now').mockReturnValue(now + 1000);
+  onTestFinished(() => clock.mockRestore());
+}
+
 describe('an uplink in a stream', () => {
   it('connects with the first packet, as version 2, and tells where that goes', async () => {
     const { server, send } = await connected();
@@ -123,14 +129,28 @@ describe('an uplink in a stream', () => {
     expect(await dropped.take(2)).toEqual(['unreachable', 'unreachable']);
     send(NAME, 'too soon');
     expect(await dropped.next()).toBe('unreachable');
-    const now = performance.now();
-    const clock = vi.spyOn(performance, 'now').mockReturnValue(now + 1000);
-    onTestFinished(() => clock.mockRestore());
+    aSecondLater();
     send(NAME, 'three');
     await (await dials.next()).connect();
     const connection = await server.connections.next();
     expect((await connection.received.next()).payload).toBe('three');
     expect([...dropped.drain(), ...failed.drain()]).toEqual([]);
+  });
+
+  it('dials a server that ends connections without an answer once a second', async () => {
+    const { server, dials, send, dropped } = await dialling();
+    send(NAME, 'one');
+    const { socket } = await (await dials.next()).connect();
+    (await server.connections.next()).socket.resetAndDestroy();
+    await closed(socket);
+    send(NAME, 'two');
+    expect(dropped.drain()).toEqual(['unreachable']);
+    expect(dials.size).toBe(0);
+    aSecondLater();
+    send(NAME, 'three');
+    await (await dials.next()).connect();
+    const connection = await server.connections.next();
+    expect((await connection.received.next()).payload).toBe('three');
   });
 
   it('that is closed while it is dialling leaves no connection, and sends nothing', async () => {
@@ -203,6 +223,7 @@ describe('an uplink in a stream', () => {
     first.socket.write(new Uint8Array(200));
     expect(await failed.next()).toBeInstanceOf(PodsocksError);
     await closed(first.socket);
+    aSecondLater();
     send(NAME, 'again');
     const second = await server.connections.next();
     expect((await second.received.next()).payload).toBe('again');
@@ -216,6 +237,7 @@ describe('an uplink in a stream', () => {
     await first.received.next();
     first.send(Uint8Array.of(0x7f, 0, 0, 0, 0, 0, 0, 0, 0));
     expect(await failed.next()).toMatchObject({ code: 'ERR_ADDRESS' });
+    aSecondLater();
     send(NAME, 'again');
     const second = await server.connections.next();
     expect((await second.received.next()).payload).toBe('again');

@@ -19,7 +19,7 @@ export interface StreamUplinkServices {
   readonly idleTimeout: number;
 }
 
-/** After a dial that failed; datagrams come by the thousand. */
+/** After a dial that failed, or a connection that ended without an answer; datagrams come by the thousand. */
 const RETRY_MS = 1000;
 
 /** sing-box sends port 0 with the name, too. */
@@ -90,6 +90,7 @@ class StreamUplink implements Uplink {
     const sealer = streams.sealRequest(server.keys, MAGIC);
     const request = new Uint8Array(REQUEST_MAX_BYTES);
     const length = encodeRequest(request, 0, { isConnect: false, target });
+    let hasAnswered = false;
     const packets = new PacketStream({
       connection,
       opener: streams.openResponse(server.keys, sealer.salt),
@@ -97,11 +98,16 @@ class StreamUplink implements Uplink {
       request: { send: request.subarray(0, length) },
       clock,
       idleTimeout,
-      receive,
+      receive: (from, data, at, length) => {
+        hasAnswered = true;
+        receive(from, data, at, length);
+      },
       ended: error => {
         this.#packets = undefined; // the next datagram connects anew
         connection.reset();
-        if (error instanceof PodsocksError && error.code !== 'ERR_TIMEOUT') failed(error);
+        const wasIdle = error instanceof PodsocksError && error.code === 'ERR_TIMEOUT';
+        if (!hasAnswered && !wasIdle) this.#retryAt = performance.now() + RETRY_MS;
+        if (error instanceof PodsocksError && !wasIdle) failed(error);
       },
     });
     this.#packets = packets;
