@@ -146,6 +146,29 @@ describe('a request that is passed on', () => {
     );
   });
 
+  it('waits in the client as long as many bytes of others wait here', async () => {
+    const under = await startFrontend();
+    const answered: (() => void)[] = [];
+    const origin = await startOrigin((request, response) => {
+      answered.push(() => response.end(`<${request.url}>`));
+      if (answered.length > 1) answered.at(-1)!();
+    });
+    const heads = Array.from({ length: 60 }, (_, index) =>
+      get(`${origin.url}/${index}`, `X: ${'x'.repeat(60_000)}\r\n${index === 59 ? CLOSE : ''}`),
+    );
+    const client = await under.client(heads.join(''));
+    await expect.poll(() => answered.length).toBe(1);
+    const { socket } = under.accepted[0]!;
+    for (let still = 0, before = 0; still < 100; before = socket.bytesRead) {
+      await new Promise(resolve => setImmediate(resolve));
+      still = socket.bytesRead === before ? still + 1 : 0;
+    }
+    expect(socket.bytesRead).toBeLessThan(1024 * 1024);
+    answered[0]!();
+    expect(await client.over).toBeUndefined();
+    expect(client.text().match(/<\/\d+>/g)).toEqual(heads.map((_, index) => `</${index}>`));
+  });
+
   it('of HTTP/1.0 gets an answer without chunks, whose end is that of the connection', async () => {
     const under = await startFrontend();
     const origin = await startSpeaker(
@@ -220,6 +243,18 @@ describe('a request that is passed on', () => {
     expect(await no.over).toBeUndefined();
     expect(fields[0]).toBe('\u00c3\u00bc');
     expect(no.text()).toMatch(/^HTTP\/1\.1 413 [\s\S]*\r\nConnection: close\r\n[\s\S]*too long/);
+  });
+
+  it('goes ahead of its body, whose client may wait for what the target says first', async () => {
+    const under = await startFrontend();
+    const origin = await startOrigin((request, response) => {
+      response.flushHeaders();
+      request.pipe(response);
+    });
+    const client = await under.client(`POST ${origin.url}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n`);
+    await client.got(/^HTTP\/1\.1 200 OK\r\n/);
+    client.socket.write('4\r\nbody\r\n0\r\n\r\n');
+    await client.got(/body\r\n0\r\n\r\n$/);
   });
 
   it('streams both ways at once, and holds back who is too fast', async () => {
@@ -356,6 +391,22 @@ describe('an answer', () => {
     const heads = client.text().split('\r\n\r\n');
     expect(heads).toHaveLength(3);
     expect(/content-length: \d+/i.exec(heads[0]!)?.[0] ?? '').toBe(length);
+  });
+
+  it.each([
+    ['HEAD', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello'],
+    ['GET', 'HTTP/1.1 204 No Content\r\n\r\nhello'],
+    ['GET', 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxhello'],
+  ])('to %s is whole whatever comes behind it, which goes nowhere: %j', async (method, answer) => {
+    const under = await startFrontend();
+    const origin = await startSpeaker(answer, false);
+    const client = await under.client(`${method} ${origin.url}/ HTTP/1.1\r\nHost: x\r\n\r\n`);
+    await client.got(/^HTTP\/1\.1 20[\s\S]*\r\n\r\nx?$/);
+    await expect.poll(() => under.streams[0]!.destroyed).toBe(true);
+    client.socket.write(`${method} ${origin.url}/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+    expect(await client.over).toBeUndefined();
+    expect(client.text().match(/HTTP\/1\.1 20/g)).toHaveLength(2);
+    expect(client.text()).not.toContain('hello');
   });
 
   it('that ends with its connection is whole when that ends in order', async () => {

@@ -78,6 +78,7 @@ class Forwarding {
   readonly #exchange: Exchange;
   readonly #outgoing: ClientRequest;
   #interim = 0;
+  #received: IncomingMessage | undefined;
   /** The client has its answer, or will have none, or has it from us. */
   #isOver = false;
 
@@ -88,22 +89,30 @@ class Forwarding {
       .on('error', error => this.#guard(() => this.#fail(error)))
       .on('close', () => this.#guard(() => this.#onClose()))
       .on('information', interim => this.#guard(() => this.#passInterim(interim)))
-      .on('upgrade', (answer, stream, head) => this.#guard(() => this.#switch(answer, stream, head)))
+      .on('upgrade', (answer, stream, head) => this.#guard(() => this.#switch(answer, stream, head), stream))
       .on('response', answer => this.#guard(() => this.#answer(answer)));
     const { request, response, upgrade } = exchange;
     response.once('close', () => this.#guard(() => this.#end()));
     if (upgrade !== undefined || (!isChunked(request) && request.headers['content-length'] === undefined)) {
       outgoing.end();
-    } else this.#passBody(request, outgoing);
+    } else {
+      outgoing.flushHeaders(); // the client may send nothing of the body before it has heard something
+      this.#passBody(request, outgoing);
+    }
   }
 
-  /** What is thrown while this exchange goes on, whatever the target has said, is the end of its connection and of no other. */
-  #guard(task: () => void): void {
+  /**
+   * What is thrown while this exchange goes on, whatever the target has said, is the end of its connection and of no other.
+   *
+   * @param stream one that the request has let go of.
+   */
+  #guard(task: () => void, stream?: Duplex): void {
     try {
       task();
     } catch (error) {
       this.#isOver = true;
       this.#outgoing.destroy();
+      stream?.destroy();
       this.#exchange.connection.fail(error as Error);
     }
   }
@@ -124,6 +133,7 @@ class Forwarding {
   #answer(answer: IncomingMessage): void {
     const { connection, request, response } = this.#exchange;
     const { statusCode = 0, statusMessage, headers, rawHeaders, httpVersion } = answer;
+    this.#received = answer;
     answer.on('error', error => this.#guard(() => this.#fail(error)));
     const wrong = wrongIn(answer);
     if (wrong !== undefined) {
@@ -182,7 +192,8 @@ class Forwarding {
 
   #fail(error: Error): void {
     const { connection, response } = this.#exchange;
-    if (this.#isOver) return;
+    // What comes behind a whole answer is none: the body, say, that some servers send to HEAD.
+    if (this.#isOver || this.#received?.complete) return;
     // A part must not be taken for the whole.
     if (response.headersSent) connection.stream.destroy(error);
     // It was ended while the request was under way. The client, whose connection is a used one as well, sees what it would have

@@ -14,6 +14,9 @@ import { OriginAgent } from './origin-agent.ts';
 /** More requests than this that wait for their answers are no pipeline, but a flood. */
 const MOST_UNANSWERED = 64;
 
+/** Bytes that are read behind a request while requests wait: some ordinary heads, or one of the longest. */
+const READ_AHEAD_BYTES = 64 * 1024;
+
 /** A client that has ended its side, and gets no byte for so long, has gone; as relay.ts has it. */
 const HALF_CLOSED_TIMEOUT_MS = 30_000;
 
@@ -53,6 +56,9 @@ export class HttpConnection implements Idling {
   /** Bytes either way, when the clock last looked. */
   #moved = 0;
   #hasBegunHead = false;
+  /** Bytes of the client, when the last answer had ended. */
+  #readBefore = 0;
+  #isHeldBack = false;
 
   constructor(options: HttpConnectionOptions) {
     this.#options = options;
@@ -74,10 +80,12 @@ export class HttpConnection implements Idling {
       this.stream.destroy(new PodsocksError('ERR_LIMIT', `more than ${MOST_UNANSWERED} requests without an answer`));
       return;
     }
+    this.#holdBack();
     response.on('error', error => this.stream.destroy(error));
     response.once('close', () => {
       this.#unanswered--;
       this.#isAnswering = false;
+      this.#readOn();
       this.#restart();
       if (this.#isDraining) this.drain();
     });
@@ -130,6 +138,8 @@ export class HttpConnection implements Idling {
   /** From here on it is bytes, both ways, until both have ended or one fails. */
   splice(other: Duplex): void {
     this.#isSpliced = true;
+    // Two pipelines, and who has opened it: that is no leak.
+    for (const stream of [this.stream, other]) stream.setMaxListeners(0);
     pipeline(this.stream, other, ignore);
     pipeline(other, this.stream, ignore);
   }
@@ -176,6 +186,27 @@ export class HttpConnection implements Idling {
   #linger(): void {
     if (!this.#isSpliced) this.stream.removeAllListeners('data').resume();
     this.#restart();
+  }
+
+  /** Heads that wait take several times their bytes of memory; so the rest of a pipeline waits in the client. */
+  #holdBack(): void {
+    this.#isHeldBack = this.#unanswered > 1 && this.connection.socket.bytesRead - this.#readBefore > READ_AHEAD_BYTES;
+    if (!this.#isHeldBack) return;
+    // Node's server reads on when it has parsed a request, so not before that.
+    process.nextTick(() => {
+      if (this.#isHeldBack && this.#isParsed) this.stream.pause();
+    });
+  }
+
+  #readOn(): void {
+    this.#readBefore = this.connection.socket.bytesRead;
+    if (this.#isHeldBack && this.#isParsed) this.stream.resume();
+    this.#isHeldBack = false;
+  }
+
+  /** What follows CONNECT or an upgrade is not: it is for whoever takes it over. */
+  get #isParsed(): boolean {
+    return this.stream.listenerCount('data') > 0;
   }
 
   /** Another limit begins. */

@@ -16,7 +16,7 @@ import { HttpConnection } from './http-connection.ts';
 import type { Page } from './local-pages.ts';
 import { answerWith, encodeAnswer, type OwnAnswer, textAnswer } from './own-answer.ts';
 import { RequestReader } from './request-reader.ts';
-import { headWithoutUpgrade, isWebSocket } from './upgrade.ts';
+import { headWithoutUpgrade, isUpgradeWithBody, isWebSocket } from './upgrade.ts';
 
 /** Who asks for something. */
 export interface HttpClient {
@@ -62,7 +62,9 @@ export class HttpFrontend {
     this.#options = options;
     this.#reader = new RequestReader({ ...options, machineName: hostname() });
     this.#clock = new IdleClock(Math.min(options.handshakeTimeout, options.idleTimeout));
-    this.#http = createServer({ maxHeaderSize: MAX_HEAD_BYTES, keepAliveTimeout: 0, insecureHTTPParser: false });
+    const upgrades = { shouldUpgradeCallback: (request: IncomingMessage) => !isUpgradeWithBody(request) };
+    const parsing = { maxHeaderSize: MAX_HEAD_BYTES, keepAliveTimeout: 0, insecureHTTPParser: false, ...upgrades };
+    this.#http = createServer(parsing);
     // Who has asked may end before the answer. Not in @types/node, but in node:http since 0.5.
     Object.assign(this.#http, { httpAllowHalfOpen: true });
     this.#http.maxHeadersCount = 0; // all of them: those above a limit would be left out
@@ -117,6 +119,7 @@ export class HttpFrontend {
 
   #onRequest(request: IncomingMessage, response: ServerResponse): void {
     const from = this.#of(request.socket);
+    if (isUpgradeWithBody(request)) response.shouldKeepAlive = false;
     from?.inTurn(response, () => this.#answer(from, request, response, undefined));
   }
 
@@ -140,6 +143,7 @@ export class HttpFrontend {
     from?.afterwards(() => {
       if (!isWebSocket(request)) {
         stream.unshift(Buffer.concat([headWithoutUpgrade(request), head]));
+        stream.removeAllListeners('pause').removeAllListeners('resume'); // Node's server leaves these behind
         this.#http.emit('connection', stream);
         return;
       }

@@ -1,8 +1,11 @@
 import type { ClientStatus, RouteStatus, ServerStatus } from '../status/client-status.ts';
-import type { PageVisit } from './local-pages.ts';
 
-/** The page that a browser sees at the proxy's own address: what it is, what to copy, and how its servers are. No script, no request. */
-export function indexPage(status: ClientStatus, { authority }: PageVisit): string {
+/**
+ * The page that a browser sees at the proxy's own address: what it is, what to copy, and how its servers are. No script, no request.
+ *
+ * @param authority `host:port` as the browser has it.
+ */
+export function indexPage(status: ClientStatus, authority: string): string {
   const { ssLocal, since, asksForPassword, udp, route, servers, connections, bytes, dns } = status;
   const facts: readonly (readonly [string, string])[] = [
     ['Routes', routes(route)],

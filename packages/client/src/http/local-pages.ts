@@ -30,7 +30,12 @@ export interface LocalPagesOptions {
 /** The pages of a running ss-local, by path. */
 export function localPages({ status, pac }: LocalPagesOptions): ReadonlyMap<string, Page> {
   return new Map<string, Page>([
-    ['/', { content: visit => ({ contentType: 'text/html; charset=utf-8', body: indexPage(status(), visit) }) }],
+    [
+      '/',
+      {
+        content: ({ authority }) => ({ contentType: 'text/html; charset=utf-8', body: indexPage(status(), authority) }),
+      },
+    ],
     [
       '/proxy.pac',
       {

@@ -166,7 +166,7 @@ describe('a page', () => {
 });
 
 describe('the index', () => {
-  const page = indexPage(STATUS, { authority: '127.0.0.1:1080' });
+  const page = indexPage(STATUS, '127.0.0.1:1080');
 
   it('has what is to be copied, and how the servers are', () => {
     for (const line of ['socks5h://127.0.0.1:1080', 'http://127.0.0.1:1080', 'http://127.0.0.1:1080/proxy.pac']) {

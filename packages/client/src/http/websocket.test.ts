@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { ConnectionDuplex } from '@podsocks/shared/net/connection-duplex';
+import { dial } from '@podsocks/shared/net/dial';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { startFrontend, startOrigin, startRawOrigin, startSpeaker } from './http-fixtures.ts';
 
@@ -173,6 +175,23 @@ describe('WebSocket', () => {
   });
 });
 
+it('goes through without a word of leaks, though whoever has opened the stream listens, too', async () => {
+  const warnings: Error[] = [];
+  const note = (warning: Error) => void warnings.push(warning);
+  process.on('warning', note);
+  onTestFinished(() => void process.off('warning', note));
+  const under = await startFrontend({
+    async openStream({ host, port }) {
+      const stream = new ConnectionDuplex(await dial({ host, port, timeout: 2000, ipv6First: false, noDelay: true }));
+      for (let count = 0; count < 3; count++) stream.once('close', () => {}); // as a tunnel's has
+      return stream;
+    },
+  });
+  const client = await under.client(ask((await startEcho()).url));
+  await client.got(/hello $/);
+  expect(warnings).toEqual([]);
+});
+
 describe('another upgrade', () => {
   const H2C = 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n';
 
@@ -190,10 +209,26 @@ describe('another upgrade', () => {
     const client = await under.client(ask(origin.url, fields, method) + body);
     await client.got(/HTTP\/1\.1 200 [\s\S]*>$/);
     expect(client.text()).toContain(`<${method} ${body === '' ? '' : 'body'} undefined undefined>`);
-    client.socket.write(ask(origin.url, 'Connection: close\r\n', 'GET'));
+    if (body === '') client.socket.write(ask(origin.url, 'Connection: close\r\n', 'GET'));
     expect(await client.over).toBeUndefined();
-    expect(client.text().match(/HTTP\/1\.1 200 /g)).toHaveLength(2);
+    expect(client.text().match(/HTTP\/1\.1 200 /g)).toHaveLength(body === '' ? 2 : 1);
+    expect(client.text().match(/\r\nConnection: close\r\n/g)).toHaveLength(1);
     expect(under.opened).toHaveLength(1);
+  });
+
+  it('leaves nothing behind, however often it is ignored', async () => {
+    const warnings: Error[] = [];
+    const note = (warning: Error) => void warnings.push(warning);
+    process.on('warning', note);
+    onTestFinished(() => void process.off('warning', note));
+    const under = await startFrontend();
+    const origin = await startOrigin((request, response) => response.end(`<${request.url}>`));
+    const client = await under.client();
+    for (let count = 1; count <= 20; count++) {
+      client.socket.write(ask(origin.url, H2C));
+      await client.got(new RegExp(`(?:<\\/ws>[^<]*){${count}}$`));
+    }
+    expect(warnings).toEqual([]);
   });
 
   it('is ignored behind another request, too', async () => {

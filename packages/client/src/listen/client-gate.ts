@@ -15,8 +15,7 @@ LOOPBACK.addAddress('::1', 'ipv6');
 
 /** Whether a client is on this machine, by its address. */
 export function isOfThisMachine(client: string): boolean {
-  const address = plainAddress(client);
-  return contains(LOOPBACK, address) || isMachineAddress(address);
+  return contains(LOOPBACK, plainAddress(client)) || isMachineAddress(client);
 }
 
 /** Lets in clients by their address, and so many connections of each. This machine's own are not its business. */
@@ -35,12 +34,17 @@ export class ClientGate {
 
   /** Whether one more connection of a client may come in; then it has to {@link leave}. @returns why not, if not. */
   enter(client: string): 'its network is not let in (--lan-allow)' | 'it has too many connections' | undefined {
+    if (!this.admits(client)) return 'its network is not let in (--lan-allow)';
     const address = plainAddress(client);
-    if (!contains(this.#allowed, address)) return 'its network is not let in (--lan-allow)';
     const open = this.#open.get(address) ?? 0;
     if (open >= this.#maxPerClient) return 'it has too many connections';
     this.#open.set(address, open + 1);
     return undefined;
+  }
+
+  /** Whether an address is in a network that is let in. */
+  admits(address: string): boolean {
+    return contains(this.#allowed, plainAddress(address));
   }
 
   leave(client: string): void {

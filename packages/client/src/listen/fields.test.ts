@@ -117,6 +117,14 @@ describe('where to listen', () => {
     expect(listen({ localAddress: ['0.0.0.0'] }, true).warnings).toEqual([]);
   });
 
+  it('says that nobody else reaches a loopback address', () => {
+    const lan = { lan: true, lanOpen: true };
+    expect(listen({ ...lan, localAddress: ['127.0.0.1', '::1'] }).warnings).toEqual([
+      '-b (--local-address): no other machine reaches 127.0.0.1, ::1, with --lan neither; leave it out, or give an address that they reach',
+    ]);
+    expect(listen({ ...lan, localAddress: ['127.0.0.1', '192.0.2.1'] }).warnings).toEqual([]);
+  });
+
   it.each([
     [{ lanAllow: ['10.0.0.0/8'] }, '--lan-allow'],
     [{ lanOpen: true }, '--lan-open'],

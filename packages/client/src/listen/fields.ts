@@ -1,5 +1,4 @@
 import { BlockList, isIPv6 } from 'node:net';
-import { networkInterfaces } from 'node:os';
 import type { Endpoint } from '@podsocks/shared/net/listener';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { type Fields, number, texts, yesOrNo } from '@podsocks/shared/settings/fields';
@@ -8,14 +7,12 @@ import { parseCount, parseHost, parseListenPort } from '@podsocks/shared/setting
 import { formatTarget } from '@podsocks/shared/wire/address';
 import ipaddr from 'ipaddr.js';
 import type { LanSettings } from './client-gate.ts';
+import { hasIpv6 } from './machine-addresses.ts';
 
 const DEFAULT_LISTEN = { host: '127.0.0.1', port: 1080 };
 
 /** `::` takes IPv4 too, and cannot be listened on where there is no IPv6 at all. */
-const everywhere = (): string =>
-  Object.values(networkInterfaces()).some(entries => entries?.some(({ family }) => family === 'IPv6'))
-    ? '::'
-    : '0.0.0.0';
+const everywhere = (): string => (hasIpv6() ? '::' : '0.0.0.0');
 
 /** RFC 1918, RFC 4193 and link-local addresses: what has no way to here from the internet. */
 const PRIVATE_NETWORKS = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '169.254.0.0/16', 'fc00::/7', 'fe80::/10'];
@@ -86,8 +83,15 @@ export function listenOf(
         '(or "socks_users"), or say --lan-open if that is what you want',
     );
   }
+  const hosts = localAddress?.value ?? [everywhere()];
+  if (localAddress && hosts.every(isLoopback)) {
+    warn(
+      `${localAddress.from}: no other machine reaches ${hosts.join(', ')}, with ${lan.from} neither; ` +
+        'leave it out, or give an address that they reach',
+    );
+  }
   return {
-    listen: (localAddress?.value ?? [everywhere()]).map(host => ({ host, port })),
+    listen: hosts.map(host => ({ host, port })),
     lan: {
       allow: lanAllow?.value ?? PRIVATE_NETWORKS,
       maxPerClient: maxConnectionsPerClient?.value ?? DEFAULT_MAX_PER_CLIENT,

@@ -72,14 +72,16 @@ export class ClusterRoutes {
     this.namespaces = [...new Set([...namespaces, ...ofCluster])];
     this.attached = attached.flatMap(attachedNetwork);
     this.networks =
-      cluster === undefined ? [] : clusterNetworks(cluster).filter(each => mayBeBeside(each, this.attached));
+      cluster === undefined
+        ? []
+        : clusterNetworks(cluster.allowed, cluster.nameservers).filter(each => mayBeBeside(each, this.attached));
     this.#presumes = presumes;
     this.tunnelled = presumes ? PRIVATE : this.networks;
   }
 
   /** Whether anything is known by which to tell the cluster from the rest. */
   static tells(cluster: KnownCluster): boolean {
-    return clusterDomain(cluster.domain) !== undefined || clusterNetworks({ ...cluster, nameservers: [] }).length > 0;
+    return clusterDomain(cluster.domain) !== undefined || clusterNetworks(cluster.allowed, []).length > 0;
   }
 
   /** The Service that a name without dots means in the first of the user's namespaces. */

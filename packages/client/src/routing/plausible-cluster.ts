@@ -3,7 +3,6 @@ import { readName } from '@podsocks/shared/matching/name-pattern';
 import { contains, type Network, parseNetwork, readNetwork } from '@podsocks/shared/matching/network';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { parseHost } from '@podsocks/shared/settings/values';
-import type { KnownCluster } from './cluster-routes.ts';
 
 /*
  * What of a server's words about its cluster is believed. A server that somebody has taken over would like to see more of the
@@ -59,8 +58,13 @@ export function isLocal(address: IpAddress): boolean {
   return LOCAL.some(network => contains(network, address));
 }
 
-/** The networks that can be the cluster's, and its DNS servers that are in none of them. What makes no sense is left out. */
-export function clusterNetworks({ allowed, nameservers }: Pick<KnownCluster, 'allowed' | 'nameservers'>): Network[] {
+/**
+ * The networks that can be the cluster's, and its DNS servers that are in none of them. What makes no sense is left out.
+ *
+ * @param allowed CIDRs.
+ * @param nameservers addresses, with a port or without.
+ */
+export function clusterNetworks(allowed: readonly string[], nameservers: readonly string[]): Network[] {
   const networks = allowed.flatMap(network).filter(isNarrow);
   const servers = nameservers.flatMap(addressOf).flatMap(network);
   const others = servers.filter(({ base }) => !networks.some(each => contains(each, base)));

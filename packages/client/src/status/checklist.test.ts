@@ -56,6 +56,31 @@ describe('checklist', () => {
     expect(text).toContain('ss-local -l 1081 --socks-username USER --socks-password-file FILE env');
   });
 
+  it.each([
+    [['127.0.0.1:1080'], []],
+    [['127.0.0.1:1080', '192.168.1.20:1080'], ['192.168.1.20']],
+    [['0.0.0.0:1080'], ['192.168.1.20', '172.17.0.1']],
+  ])('has of the addresses of this machine those that lead to %j', (listen, expected) => {
+    const text = checklist({ ...facts, status: { ...STATUS, listen }, lanAddresses: ['192.168.1.20', '172.17.0.1'] });
+    expect([...text.matchAll(/socks5h:\/\/(.*):1080 +# on other machines/g)].map(([, host]) => host)).toEqual(expected);
+  });
+
+  it.each([
+    ['127.0.0.1:1080', 'ss-local env'],
+    ['0.0.0.0:1081', 'ss-local -l 1081 env'],
+    ['127.0.0.2:1080', 'ss-local -b 127.0.0.2 env'],
+    ['[::1]:1081', 'ss-local -b ::1 -l 1081 env'],
+  ])('says where an instance at %s is', (listen, line) => {
+    expect(checklist({ ...facts, status: { ...STATUS, listen: [listen] } })).toContain(`eval "$(${line})"`);
+  });
+
+  it('says that nobody tells the addresses of mapped names', () => {
+    const { dns: _, ...status } = STATUS;
+    const untold = '  ✗ map        without --dns, programs find these names in a hosts file only\n';
+    expect(checklist({ ...facts, status })).toContain(`is 127.64.0.1:6379\n${untold}`);
+    expect(checklist({ ...facts, status: { ...status, maps: [] } })).not.toContain('hosts file');
+  });
+
   it('says that the server takes no datagrams', () => {
     expect(checklist({ ...facts, known: { ...KNOWN, carriesUdp: false } })).toContain(
       'start it with -u, or use --udp-over-tcp',

@@ -1,7 +1,7 @@
+import { printable } from '@podsocks/shared/runtime/printable';
 import { formatTarget } from '@podsocks/shared/wire/address';
 import type { KnownServer } from '../servers/known-server.ts';
 import type { ClientStatus, ServerStatus } from './client-status.ts';
-import { printable } from './printable.ts';
 import { describeRoute } from './render.ts';
 
 export interface ChecklistFacts {
@@ -33,11 +33,12 @@ export function checklist({ status, known, asked, offersTcp, backend, lanAddress
     [status.udp !== 'datagrams' || known?.carriesUdp !== false, 'UDP', describeUdp(status, known)],
     ...forwards.map((to): [boolean, string, string] => [true, 'forward', `${to.listen}/${to.protocol} → ${to.target}`]),
     ...maps.map((to): [boolean, string, string] => [true, 'map', `${to.name}:${to.port} is ${to.address}:${to.port}`]),
+    ...(maps.length > 0 && dns === undefined ? [[false, 'map', UNTOLD] as [boolean, string, string]] : []),
   ];
   const found = rows.map(([isFine, label, value]) => `  ${isFine ? '✓' : '✗'} ${label.padEnd(10)} ${printable(value)}`);
   return [
     ...found,
-    ...(offersTcp ? ['', ...linesToCopy(listen[0]!, known, asksForPassword, lanAddresses), ''] : ['']),
+    ...(offersTcp ? ['', ...linesToCopy(listen, known, asksForPassword, lanAddresses), ''] : ['']),
   ].join('\n');
 }
 
@@ -77,6 +78,8 @@ function describeDns({ listen, zones }: NonNullable<ClientStatus['dns']>): strin
   return `${listen.join(', ')} for ${zones.join(', ') || 'no zone yet'}; ss-local dns install lets the system use it`;
 }
 
+const UNTOLD = 'without --dns, programs find these names in a hosts file only';
+
 function describeUdp({ udp }: ClientStatus, known: KnownServer | undefined): string {
   if (udp === 'off') return 'off (-u)';
   if (udp === 'over-tcp') return 'inside of TCP connections';
@@ -86,23 +89,25 @@ function describeUdp({ udp }: ClientStatus, known: KnownServer | undefined): str
 }
 
 function linesToCopy(
-  listen: string,
+  listen: readonly string[],
   known: KnownServer | undefined,
   asksForPassword: boolean,
   addresses: readonly string[],
 ): string[] {
-  const [, host = '', port = ''] = /^\[?([^\]]*)\]?:(\d+)$/.exec(listen) ?? [];
-  const isWildcard = host === '0.0.0.0' || host === '::';
-  const own = isWildcard ? `127.0.0.1:${port}` : listen;
+  const hosts = listen.map(hostOf);
+  const [host = ''] = hosts;
+  const port = listen[0]!.replace(/^.*:/, '');
+  const own = isWildcard(host) ? `127.0.0.1:${port}` : listen[0]!;
   const access = asksForPassword ? 'USER:PASSWORD@' : '';
   const page = known === undefined ? 'http://example.com/' : 'http://info.podsocks.internal/v1/info';
-  const at = port === '1080' ? '' : ` -l ${port}`;
+  const at = `${isWildcard(host) || host === '127.0.0.1' ? '' : ` -b ${host}`}${port === '1080' ? '' : ` -l ${port}`}`;
+  const reached = hosts.some(isWildcard) ? addresses : addresses.filter(address => hosts.includes(address));
   const as = asksForPassword ? ' --socks-username USER --socks-password-file FILE' : '';
   const lines: [line: string, comment: string][] = [
     [`curl --proxy socks5h://${access}${own} ${page}`, ''],
     [`eval "$(ss-local${at}${as} env)"`, 'for this shell: curl, git, npm, pip, Go, …'],
     [`http://${own}/proxy.pac`, `for a browser, or: ss-local${at} system-proxy on`],
-    ...addresses.map((address): [string, string] => [
+    ...reached.map((address): [string, string] => [
       `socks5h://${access}${formatTarget({ host: address, port: Number(port) })}`,
       'on other machines',
     ]),
@@ -111,4 +116,12 @@ function linesToCopy(
   return lines.map(([line, comment]) =>
     printable(`  ${comment === '' ? line : `${line.padEnd(width)}   # ${comment}`}`),
   );
+}
+
+function hostOf(listen: string): string {
+  return listen.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
+}
+
+function isWildcard(host: string): boolean {
+  return host === '0.0.0.0' || host === '::';
 }

@@ -68,6 +68,8 @@ FAILED     TARGET          REASON
         renderStatus(STATUS, format, NOW).split('\n').length,
       );
     }
+    const json = renderStatus({ ...STATUS, failures: [{ ...STATUS.failures[0]!, reason: 'a\u009b2J' }] }, 'json', NOW);
+    expect(json).toContain('a\\u009b2J');
   });
 });
 

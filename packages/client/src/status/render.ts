@@ -1,5 +1,5 @@
+import { printable, printableJson } from '@podsocks/shared/runtime/printable';
 import type { ClientStatus, ServerStatus } from './client-status.ts';
-import { printable } from './printable.ts';
 
 /** How `ss-local status` prints. */
 export const STATUS_FORMATS = ['table', 'wide', 'json'] as const;
@@ -12,7 +12,7 @@ export type StatusFormat = (typeof STATUS_FORMATS)[number];
  * @param now ISO 8601, against which times are told.
  */
 export function renderStatus(status: ClientStatus, format: StatusFormat, now: string): string {
-  if (format === 'json') return `${JSON.stringify(status, null, 2)}\n`;
+  if (format === 'json') return `${printableJson(status)}\n`;
   const isWide = format === 'wide';
   const sections = [
     overview(status, now),
