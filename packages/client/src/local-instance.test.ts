@@ -7,7 +7,9 @@ import { join } from 'node:path';
 import type { Endpoint } from '@podsocks/shared/net/listener';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { loadLocal } from './config.ts';
+import { BASIC_CHALLENGE } from './http/basic-credentials.ts';
 import { fetchStatus, localEndpoint } from './local-instance.ts';
+import { STATUS } from './status/status-fixtures.ts';
 import { Inbox } from './udp/uplink-fixtures.ts';
 
 function configFile(content: object): string {
@@ -72,8 +74,6 @@ describe('what an instance asks for', () => {
   });
 });
 
-const STATUS = { ssLocal: { version: '1.2.3', pid: 1 }, servers: [] };
-
 function listening(server: Server): Promise<Endpoint> {
   server.listen(0, '127.0.0.1');
   onTestFinished(() => void server.close());
@@ -117,6 +117,8 @@ function timeOutOnDemand() {
   return { timeout, timeOut: () => controller.abort(new DOMException('late', 'TimeoutError')) };
 }
 
+const CHALLENGE = { 'WWW-Authenticate': BASIC_CHALLENGE };
+
 describe('the status of an instance', () => {
   it('is fetched, without a password where none is given', async () => {
     const { endpoint, asked } = await startHttp((_, response) => response.end(JSON.stringify(STATUS)));
@@ -126,7 +128,8 @@ describe('the status of an instance', () => {
 
   it('is fetched with user name and password where it asks for them', async () => {
     const { endpoint, asked } = await startHttp((request, response) => {
-      response.writeHead(request.headers.authorization === undefined ? 401 : 200).end(JSON.stringify(STATUS));
+      const isAsked = request.headers.authorization === undefined;
+      response.writeHead(isAsked ? 401 : 200, CHALLENGE).end(JSON.stringify(STATUS));
     });
     expect(await fetchStatus(endpoint, { username: 'ada', password: 'ä:b' })).toEqual(STATUS);
     const authorization = `Basic ${Buffer.from('ada:ä:b').toString('base64')}`;
@@ -151,9 +154,41 @@ describe('the status of an instance', () => {
     expect(await fetchStatus(endpoint)).toEqual(status);
   });
 
+  it.each([
+    { ssLocal: {} },
+    { ...STATUS, ssLocal: 1 },
+    { ...STATUS, servers: undefined },
+    { ...STATUS, servers: [null] },
+    { ...STATUS, servers: [{ ...STATUS.servers[0], roundTrip: 'soon' }] },
+    { ...STATUS, route: { mode: 'all', domains: 'svc', networks: [] } },
+    { ...STATUS, rates: { up: 1 } },
+    { ...STATUS, dns: {} },
+  ])('is refused where it is that of another version, or of nobody: %#', async status => {
+    const { endpoint } = await startHttp((_, response) => response.end(JSON.stringify(status)));
+    await expect(fetchStatus(endpoint)).rejects.toMatchObject({
+      code: 'ERR_HEADER',
+      message: `127.0.0.1:${endpoint.port} is an ss-local of another version: start it anew, or choose another port (-l)`,
+    });
+  });
+
+  it('may have more than is known here', async () => {
+    const status = { ...STATUS, more: 1, servers: STATUS.servers.map(server => ({ ...server, more: 1 })) };
+    const { endpoint } = await startHttp((_, response) => response.end(JSON.stringify(status)));
+    expect(await fetchStatus(endpoint)).toEqual(status);
+  });
+
+  it.each([{}, { 'WWW-Authenticate': 'Basic realm="router"' }])(
+    'is none of another program that asks for a password, which it is not told: %j',
+    async headers => {
+      const { endpoint, asked } = await startHttp((_, response) => response.writeHead(401, headers).end());
+      expect(await fetchStatus(endpoint, { username: 'ada', password: 'hunter2' })).toBeUndefined();
+      expect(asked.map(request => request.authorization)).toEqual([undefined]);
+    },
+  );
+
   it('is refused by one that asks for another user, and the error says how to give it', async () => {
     const { endpoint, connections } = await startHttp((_, response) => {
-      response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="ss-local"' }).write('and does not end');
+      response.writeHead(401, CHALLENGE).write('and does not end');
     });
     timeOutOnDemand();
     const refused = fetchStatus(endpoint, { username: 'ada', password: 'hunter2' });
@@ -194,6 +229,13 @@ describe('the status of an instance', () => {
     timeOutOnDemand();
     expect(await fetchStatus(endpoint)).toBeUndefined();
     await vi.waitFor(() => expect(connections()).toBe(0));
+  });
+
+  it('is none of who goes on in another protocol', async () => {
+    const endpoint = await startTcp(socket => {
+      socket.once('data', () => socket.write('HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n'));
+    });
+    expect(await fetchStatus(endpoint)).toBeUndefined();
   });
 
   it('is none where nobody listens', async () => {

@@ -3,8 +3,10 @@ import type { Endpoint } from '@podsocks/shared/net/listener';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { formatTarget } from '@podsocks/shared/wire/address';
 import { loadLocal } from './config.ts';
+import { BASIC_CHALLENGE } from './http/basic-credentials.ts';
 import type { SocksUser } from './socks-users.ts';
 import type { ClientStatus } from './status/client-status.ts';
+import { isStatus } from './status/status-shape.ts';
 
 /** What a status may take; there are never so many servers. */
 const MAX_BYTES = 4 * 1024 * 1024;
@@ -12,6 +14,8 @@ const TIMEOUT_MS = 3_000;
 
 const ASKS =
   'asks for a user name and password; give those of its "socks_users": --socks-username and --socks-password-file';
+
+const OTHER_VERSION = 'is an ss-local of another version: start it anew, or choose another port (-l)';
 
 /**
  * Where an ss-local with these flags, environment and file would listen; its loopback address if it does on all.
@@ -26,16 +30,19 @@ export function localEndpoint(
 }
 
 /**
- * Asks a running ss-local how it is. The password goes only to one that asks for it: anybody may have taken the port.
+ * Asks a running ss-local how it is. The password goes only to one that asks for it, in the words of ss-local: anybody may have
+ * taken the port, and other programs ask for passwords of their own.
  *
  * @returns undefined where nobody listens, or somebody else does.
- * @throws PodsocksError ERR_DENIED when it asks for another user name and password.
+ * @throws PodsocksError ERR_DENIED when it asks for another user name and password, ERR_HEADER for one of another version.
  */
 export async function fetchStatus(endpoint: Endpoint, access?: SocksUser): Promise<ClientStatus | undefined> {
   const signal = AbortSignal.timeout(TIMEOUT_MS);
   let answer = await ask(endpoint, signal);
   if (answer === 'denied' && access) answer = await ask(endpoint, signal, access);
   if (answer === 'denied') throw new PodsocksError('ERR_DENIED', `${formatTarget(endpoint)} ${ASKS}`);
+  if (answer !== undefined && !isStatus(answer))
+    throw new PodsocksError('ERR_HEADER', `${formatTarget(endpoint)} ${OTHER_VERSION}`);
   return answer;
 }
 
@@ -43,7 +50,7 @@ function ask(
   { host, port }: Endpoint,
   signal: AbortSignal,
   access?: SocksUser,
-): Promise<ClientStatus | 'denied' | undefined> {
+): Promise<{ readonly ssLocal: unknown } | 'denied' | undefined> {
   return new Promise(resolve => {
     const none = () => resolve(undefined);
     const auth = access && { auth: `${access.username}:${access.password}` };
@@ -51,7 +58,7 @@ function ask(
       let text = '';
       if (response.statusCode === 401) {
         response.destroy();
-        resolve('denied');
+        resolve(response.headers['www-authenticate'] === BASIC_CHALLENGE ? 'denied' : undefined);
         return;
       }
       try {
@@ -60,13 +67,18 @@ function ask(
           text += part;
           if (text.length > MAX_BYTES) return none();
         }
-        const status = JSON.parse(text) as ClientStatus;
+        const status = JSON.parse(text) as { readonly ssLocal: unknown } | null;
         resolve(response.statusCode === 200 && status?.ssLocal !== undefined ? status : undefined);
       } catch {
         none();
       } finally {
         response.destroy();
       }
-    }).on('error', none);
+    })
+      .on('upgrade', (_response, socket) => {
+        socket.destroy();
+        none(); // Node would say nothing at all
+      })
+      .on('error', none);
   });
 }

@@ -1,4 +1,5 @@
 import type { Endpoint } from '@podsocks/shared/net/listener';
+import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { printWarnings, type Running, type Surroundings } from '@podsocks/shared/runtime/lifecycle';
 import { createLogger, type Logger } from '@podsocks/shared/runtime/log';
 import { formatTarget } from '@podsocks/shared/wire/address';
@@ -67,12 +68,19 @@ export async function findOrStart(
 ): Promise<LentProxy> {
   const { endpoint, access } = loadLocal(flags, env);
   const wantsMore = Object.keys(flags).some(flag => !FOR_ANY.has(flag));
-  const status = wantsMore ? undefined : await fetchStatus(endpoint, access);
+  const isOwnPossible = saysServer(flags, env);
+  const status = wantsMore
+    ? undefined
+    : await fetchStatus(endpoint, access).catch(error => {
+        // One that asks for a password which we have not is somebody else's, and one of another version of no use.
+        if (isOwnPossible && error instanceof PodsocksError) return undefined;
+        throw error;
+      });
   const there: LentProxy = {
     proxy: { ...endpoint, ...(status?.asksForPassword && access && { access }) },
     close: () => Promise.resolve(),
   };
-  if (status !== undefined && !saysServer(flags, env)) return there;
+  if (status !== undefined && !isOwnPossible) return there;
   // The terminal is the program's; what there is to say of this one is said where somebody asks for it.
   const loaded = loadClient(flags, { ...env, SS_LOG_LEVEL: env.SS_LOG_LEVEL || 'warn' });
   const { config } = loaded;

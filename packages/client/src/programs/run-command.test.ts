@@ -2,6 +2,7 @@ import { EventEmitter, once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { describe, expect, it } from 'vitest';
 import { type ClientConfig, loadClient, loadLocal } from '../config.ts';
 import type { ClientStatus } from '../status/client-status.ts';
@@ -13,7 +14,8 @@ import { runSystem } from './run-system.ts';
 interface Given {
   readonly env?: Record<string, string>;
   readonly platform?: NodeJS.Platform;
-  readonly status?: ClientStatus | undefined;
+  /** Of the instance that is there; an error is what it refuses with. */
+  readonly status?: ClientStatus | PodsocksError | undefined;
   /** How the child ends. */
   readonly ends?: readonly [event: 'exit' | 'error', ...args: unknown[]];
   /** Files that can be executed. */
@@ -35,7 +37,10 @@ async function run(argv: readonly string[], given: Given = {}) {
       argv,
       loadLocal,
       loadClient,
-      fetchStatus: async () => status,
+      fetchStatus: async () => {
+        if (status instanceof PodsocksError) throw status;
+        return status;
+      },
       start: async config => {
         said.push('start');
         started.push(config);
@@ -110,6 +115,17 @@ describe('ss-local run', () => {
       { listen: [{ host: '127.0.0.1', port: 0 }], servers: [{ host: 'node.example', port: 8388 }] },
     ]);
     expect(spawned[0]!.env.http_proxy).toBe('http://127.0.0.1:4321');
+  });
+
+  it.each([
+    ['asks for a password which it has not', 'ERR_DENIED'],
+    ['is of another version', 'ERR_HEADER'],
+  ] as const)('starts one of its own where the one that is there %s', async (_, errorCode) => {
+    const status = new PodsocksError(errorCode, '127.0.0.1:1080 is of no use');
+    const own = await run([...SERVER, 'run', '--', 'curl'], { status });
+    expect(own).toMatchObject({ code: 0, err: '', said: ['start', 'spawn', 'close'] });
+    const none = await run(['run', '--', 'curl'], { status });
+    expect(none).toMatchObject({ code: 1, err: `ss-local: ${status.message}\n`, said: [] });
   });
 
   it.each([
@@ -206,6 +222,11 @@ describe('ss-local run', () => {
     const { code, err, spawned } = await run(argv);
     expect({ code, spawned }).toEqual({ code: 2, spawned: [] });
     expect(err).toMatch(/^ss-local: run: .*ss-local run -- curl …\n$/);
+  });
+
+  it('says on Windows that PowerShell takes the dashes away', async () => {
+    const { err } = await run(['run', 'curl', 'x'], { platform: 'win32' });
+    expect(err).toMatch(/ss-local run -- curl … \(PowerShell keeps them for itself: '--' in quotes\)\n$/);
   });
 
   it('leaves all behind the dashes to the program', async () => {

@@ -65,7 +65,7 @@ export function addRunCommand(program: Command, env: Environment, surroundings: 
 
   command.action(async () => {
     const { force, noJava } = command.opts();
-    const wanted = commandOf(command.args, argv);
+    const wanted = commandOf(command.args, argv, system.platform);
     const lent = await findOrStart(program.opts(), env, surroundings, deps, name);
     const ending = await runThrough(lent.proxy, wanted, { force, noJava }).finally(() => lent.close());
     if ('failed' in ending) {
@@ -117,11 +117,12 @@ const DUMPS_CORE: ReadonlySet<NodeJS.Signals> = new Set([
  * The command line to run. The dashes are asked for: without them flags of the command would be taken for ours, `curl -s` for
  * one, and nobody would notice.
  */
-function commandOf(args: readonly string[], argv: readonly string[]): CommandLine {
+function commandOf(args: readonly string[], argv: readonly string[], platform: NodeJS.Platform): CommandLine {
   const [first, ...others] = args;
   if (first === undefined) throw usage('which program? write it behind two dashes: ss-local run -- curl …');
   if (argv.at(-args.length - 1) === '--') return [first, ...others];
-  throw usage('write two dashes ahead of the program, so that its flags are its own: ss-local run -- curl …');
+  const complaint = 'write two dashes ahead of the program, so that its flags are its own: ss-local run -- curl …';
+  throw usage(platform === 'win32' ? `${complaint} (PowerShell keeps them for itself: '--' in quotes)` : complaint);
 }
 
 function environment(

@@ -8,7 +8,7 @@ export function commandLineText({ program, args }: Command, desktop: DesktopName
 
 /** For messages: proxies and their scripts may be given as `http://user:password@host`. */
 export function withoutPassword(text: string): string {
-  return text.replace(/\/\/[^/\s'"]*@/g, '//…@');
+  return text.replace(/\/\/[^/\s]*@/g, '//…@');
 }
 
 function quoteForShell(text: string): string {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { withoutClusterNames } from './bypass-list.ts';
-import { commandLineText } from './command-line-text.ts';
+import { commandLineText, withoutPassword } from './command-line-text.ts';
 import { detectDesktop, statePath } from './detect.ts';
 import { gnome } from './gnome.ts';
 import { kde } from './kde.ts';
@@ -178,6 +178,13 @@ describe('a command', () => {
       'reg.exe "HKCU\\A B" "a\\"b"',
     );
   });
+
+  it.each([`"http://ada:it's@host/x.pac"`, `'http://ada:"@host/x.pac'`, 'http://ada:a@b@host/x.pac'])(
+    'has no password in its text, whatever characters are in it: %s',
+    url => {
+      expect(withoutPassword(url)).toMatch(/^["']?http:\/\/…@host\/x\.pac["']?$/);
+    },
+  );
 
   it('is run without a shell, and its failure says what it said', async () => {
     expect(await runCommand({ program: 'echo', args: ['$HOME; `id`'] })).toBe('$HOME; `id`\n');

@@ -38,6 +38,7 @@ export async function switchOn(aim: ProxyAim, now: string, options: SwitchOption
   if (state !== undefined) belongsTo(state, options);
   const chosen = await desktop.read();
   const current = state === undefined ? chosen : { ...(await desktop.read(groupsIn(desktop, state.ours))), ...chosen };
+  if (state !== undefined) isOfThisVersion(state, current, options);
   const base = state === undefined ? current : withoutUs(current, state);
   const ours = desktop.values(aim, inBoth(base, chosen));
   if (isEmpty(ours)) throw failure(`${desktop.name}: there is nothing whose proxy could be set`);
@@ -85,6 +86,7 @@ export async function switchOff(force: boolean, options: SwitchOptions): Promise
   belongsTo(state, options);
   const groups = groupsIn(desktop, state.before);
   const current = await desktop.read(groups);
+  isOfThisVersion(state, current, options);
   const there = inBoth(state.before, current);
   for (const group of groups) if (!groupsIn(desktop, there).includes(group)) print(`${group} is not there any more`);
 
@@ -138,6 +140,14 @@ function belongsTo(state: State, { desktop, file }: SwitchOptions): void {
     'ERR_USAGE',
     `the proxy is on for ${state.desktop} (${file.path}), not ${desktop.name}; ${mend}`,
   );
+}
+
+/** Groups of settings come and go; a setting without one that is not there is one that another version has changed. */
+function isOfThisVersion(state: State, current: Values, { desktop, file }: SwitchOptions): void {
+  const unknown = desktop.groupOf ? undefined : Object.keys(state.before).find(key => !Object.hasOwn(current, key));
+  if (unknown === undefined) return;
+  const mend = 'put back what was there by that version, or by hand, and remove the file';
+  throw new PodsocksError('ERR_CONFIG', `${file.path}: is of another version of ss-local (${unknown}); ${mend}`);
 }
 
 /** Of what is put back, each part on its own: one that fails does not keep the others. Whether all is there is looked at. */

@@ -216,6 +216,19 @@ describe('ss-local system-proxy', () => {
     expect(machine.fake.written).toHaveLength(count);
   });
 
+  it.each(['gnome', 'kde', 'windows'] as const)('%s: a memory of another version is kept', async name => {
+    using machine = new SystemProxyRun(name);
+    await machine.run('on');
+    const count = machine.fake.written.length;
+    const { before, ours, ...others } = JSON.parse(readFileSync(machine.statePath, 'utf8'));
+    const state = { ...others, before: { ...before, Later: 'a' }, ours: { ...ours, Later: 'b' } };
+    writeFileSync(machine.statePath, JSON.stringify(state));
+    for (const words of [['on', '--socks'], ['off'], ['off', '--force']]) expect(await machine.run(...words)).toBe(2);
+    expect(machine.output).toContain('is of another version of ss-local (Later); put back what was there');
+    expect(machine.fake.written).toHaveLength(count);
+    expect(JSON.parse(readFileSync(machine.statePath, 'utf8'))).toEqual(state);
+  });
+
   it('status says what is set, what was, and what somebody has changed', async () => {
     using machine = new SystemProxyRun('gnome');
     await machine.run('status');
