@@ -74,6 +74,29 @@ describe('what goes directly', () => {
   });
 });
 
+describe('a request by HTTP that comes to nothing', () => {
+  async function ask(settings: Partial<ClientConfig>, url: string) {
+    const { socksPort, log } = await startDirect(settings);
+    const [answer] = await once(get({ host: '127.0.0.1', port: socksPort, path: url, agent: false }), 'response');
+    return { status: answer.statusCode, said: `${answer.headers['proxy-status']} ${await text(answer)}`, log };
+  }
+
+  it('is in the log, as one by SOCKS is', async () => {
+    const { status, log } = await ask({ route: route('direct', ['reject', ':25']) }, 'http://127.0.0.1:25/');
+    expect(status).toBe(403);
+    const said = { client: '127.0.0.1', target: '127.0.0.1:25', msg: '127.0.0.1:25: rejected: --reject :25' };
+    expect(log.map(line => JSON.parse(line))).toContainEqual(expect.objectContaining(said));
+  });
+
+  it('for want of a server does not blame the target, nor say where the server is', async () => {
+    const { toServer } = await startPair();
+    const servers = [{ ...toServer, port: await freePort() }];
+    const { said, log } = await ask({ route: route('tunnel'), servers }, 'http://127.0.0.1:80/');
+    expect(said).toBe('podsocks; error=proxy_internal_error the server cannot be reached\n');
+    expect(log.join('')).toContain(`the server cannot be reached: 127.0.0.1:${servers[0]!.port}`);
+  });
+});
+
 describe('with a server far away, what it says is the cluster’s is waited for', () => {
   async function startAfar(): Promise<Pair> {
     const to = [parseNetwork('10.96.0.0/12')];

@@ -55,7 +55,7 @@ export class Carrier {
     this.#options = options;
     this.#statusTimeout = options.config.connectTimeout + STATUS_MARGIN_MS;
     this.#logUnreachable = atMostEvery<Error>(LOG_INTERVAL_MS, (count, error) =>
-      options.log.warn({ count }, `the server cannot be reached: ${error.message}`),
+      options.log.warn({ count }, `${UNREACHABLE}: ${error.message}`),
     );
   }
 
@@ -97,14 +97,22 @@ export class Carrier {
     try {
       if (way === 'reject') throw new PodsocksError('ERR_DENIED', `${formatTarget(target)}: rejected: ${because}`);
       const opened =
-        way === 'tunnel' ? await this.#openTunnel(target, options) : await this.#openDirectly(target, asker);
+        way === 'tunnel' ? await this.#openTunnel(target, options) : await this.#openDirectly(target, asker, options);
       const transfer = activity.begin(wireTraffic(opened.connection));
       opened.stream.once('close', () => transfer.close());
       return opened.stream;
     } catch (error) {
-      activity.failed({ target: formatTarget(target), reason: (error as Error).message, client: asker.client });
+      if (!options.signal?.aborted) this.#noteUnopened(target, asker, error as Error);
       throw error;
     }
+  }
+
+  #noteUnopened(target: Target, asker: Asker, error: Error): void {
+    const { activity, log } = this.#options;
+    activity.failed({ target: formatTarget(target), reason: error.message, client: asker.client });
+    const who = whoOf({ request: { target }, asker });
+    if (isServersFault(error)) log.warn(who, `the server's answer was refused: ${error.message}`);
+    else log[error instanceof ServerUnreachable ? 'debug' : 'info'](who, error.message);
   }
 
   /** A stream of ss-local's own, by the tunnel whatever the routes say. @throws PodsocksError as above. */
@@ -113,7 +121,11 @@ export class Carrier {
   }
 
   async #openTunnel(target: Target, options: OpenStreamOptions): Promise<OpenedStream> {
-    const reached = await this.#options.pool.reach(options);
+    const reached = await this.#options.pool.reach(options).catch((error: Error) => {
+      if (options.signal?.aborted) throw error;
+      this.#logUnreachable(error);
+      throw new ServerUnreachable(error);
+    });
     const { link, connection } = reached;
     const wantsStatus = await this.#wantsStatus(reached);
     const late = setTimeout(() => link.suspect(NO_ANSWER_YET), LATE_MS);
@@ -134,8 +146,8 @@ export class Carrier {
     }
   }
 
-  async #openDirectly(target: Target, asker: Asker): Promise<OpenedStream> {
-    const connection = await this.#dialDirect(target, asker);
+  async #openDirectly(target: Target, asker: Asker, { signal }: OpenStreamOptions): Promise<OpenedStream> {
+    const connection = await this.#dialDirect(target, asker, signal);
     return { stream: new ConnectionDuplex(connection), connection };
   }
 
@@ -145,7 +157,7 @@ export class Carrier {
     const { connection, request, transfer } = carried;
     const reached = await pool.reach({ avoid: lost }).catch(this.#logUnreachable);
     if (reached === undefined) {
-      this.#refuse(carried, { reply: 'generalFailure', reason: 'the server cannot be reached' }, 'debug');
+      this.#refuse(carried, { reply: 'generalFailure', reason: UNREACHABLE }, 'debug');
       return;
     }
     const { link, connection: tunnel } = reached;
@@ -221,10 +233,10 @@ export class Carrier {
     log.debug({ ...context, ...(error && { reason: error.message }) }, 'connection closed');
   }
 
-  #dialDirect(target: Target, { isRemote }: Asker): Promise<Connection> {
+  #dialDirect(target: Target, { isRemote }: Asker, signal?: AbortSignal): Promise<Connection> {
     const { config, router } = this.#options;
     const isRejected = (address: string, port: number) => router.isRejected(address, port);
-    return dialDirect(target, { ...config, isRejected, forOthers: isRemote });
+    return dialDirect(target, { ...config, isRejected, forOthers: isRemote, signal });
   }
 
   async #wantsStatus({ link }: Reached): Promise<boolean> {
@@ -258,6 +270,15 @@ export class Carrier {
     this.#options.activity.failed({ target: formatTarget(request.target), reason, client: asker.client });
   }
 }
+
+/** Not the target, of which nothing is known. Where the server is, is for the log only: web pages read what they are answered. */
+class ServerUnreachable extends PodsocksError {
+  constructor(cause: Error) {
+    super('ERR_DIAL', UNREACHABLE, { cause });
+  }
+}
+
+const UNREACHABLE = 'the server cannot be reached';
 
 interface OpenedStream {
   readonly stream: Duplex;
@@ -302,7 +323,10 @@ function learnFrom({ extensions }: ServerLink, error: Error | undefined): void {
 }
 
 /** What the log says of a connection. */
-function whoOf({ request, asker }: Carried): object {
+function whoOf({
+  request,
+  asker,
+}: Pick<Carried, 'asker'> & { readonly request: Pick<ConnectRequest, 'target'> }): object {
   const { client, username } = asker;
   return { client, ...(username && { user: username }), target: formatTarget(request.target) };
 }

@@ -174,10 +174,26 @@ test.each<[Sources, string]>([
     { file: { ...server, forwards: ['[::]:1:a:1/udp', '[::]:1:a:1/udp'] } },
     'forwards: [::]:1/udp is to be two things; give each its own port',
   ],
-  [{ file: server, flags: { forward: ['1080:a:1'] } }, '-L (--forward): 127.0.0.1:1080/tcp is to be two things; give'],
+  [{ file: server, flags: { forward: ['1080:a:1'] } }, '-L (--forward): 127.0.0.1:1080/tcp belongs to SOCKS and'],
   [
     { file: { ...server, local_port: 7, local_address: '::1' }, flags: { forward: ['[::1]:7:a:1'] } },
-    '-L (--forward): [::1]:7/tcp is to be two things; give each its own port',
+    '-L (--forward): [::1]:7/tcp belongs to SOCKS and HTTP (-b, -l) already; give each its own port',
+  ],
+  [
+    { file: server, flags: { dns: '1080' } },
+    '--dns: 127.0.0.1:1080/tcp belongs to SOCKS and HTTP (-b, -l) already; give each its own port',
+  ],
+  [
+    { file: { ...server, forwards: '5354:a:1/udp' }, env: { SS_DNS: 'on' } },
+    'SS_DNS: 127.0.0.1:5354/udp belongs to forwards already; give each its own port',
+  ],
+  [
+    { file: server, flags: { map: ['a:53'], dns: '127.64.0.1:53' } },
+    '--dns: 127.64.0.1:53/tcp belongs to --map already; give each its own port',
+  ],
+  [
+    { file: server, flags: { localAddress: ['::1', '::1'] } },
+    'SOCKS and HTTP (-b, -l): [::1]:1080/tcp is to be two things; leave one out',
   ],
   [{ file: server, flags: { map: ['redis'] } }, '--map: is not host:port, such as redis-0.redis.default'],
   [

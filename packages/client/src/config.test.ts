@@ -474,6 +474,13 @@ describe('precedence', () => {
     expect(users({ env, flags: { socksPasswordFile: secretFile('p') } })).toEqual([{ username: 'env', password: 'p' }]);
   });
 
+  test('of a SOCKS user whom HTTP does not know', () => {
+    const file = { server: 'x', password: C, socks_users: [{ username: 'a:b', password: 'f' }] };
+    const { config, warnings } = load({ file });
+    expect(config.socksUsers).toEqual([{ username: 'a:b', password: 'f' }]);
+    expect(warnings).toContainEqual(expect.stringContaining('socks_users: a user name has a colon'));
+  });
+
   test('of access control lists', () => {
     const lists = (sources: Sources) => load(sources).config.route.rules.map(({ from }) => from);
     const file = { server: 'x', password: C, acl: aclFile('file') };
@@ -679,10 +686,20 @@ describe('what is carried', () => {
   });
 });
 
+describe('a UDP forward', () => {
+  test.each<[Sources, boolean]>([
+    [{ flags: { forward: ['1:a:1/udp'], upstream: 'http://proxy:3128' } }, true],
+    [{ flags: { forward: ['1:a:1'], upstream: 'http://proxy:3128' } }, false],
+    [{ flags: { forward: ['1:a:1/udp'] } }, false],
+  ])('goes by the proxy, too, whatever the mode is: %#', (sources, udpOverTcp) => {
+    expect(load({ file: server, ...sources }).config).toMatchObject({ mode: 'tcp_only', udpOverTcp });
+  });
+});
+
 describe('without SOCKS users', () => {
   test.each([
     [['0.0.0.0'], '0.0.0.0:1080'],
-    [['127.0.0.1', '::', '10.0.0.1'], '[::]:1080, 10.0.0.1:1080'],
+    [['127.0.0.1', '2001:db8::1', '10.0.0.1'], '[2001:db8::1]:1080, 10.0.0.1:1080'],
     [['128.0.0.1'], '128.0.0.1:1080'],
     [['::ffff:10.0.0.1'], '[::ffff:10.0.0.1]:1080'],
     [['laptop.example'], 'laptop.example:1080'],
@@ -783,7 +800,13 @@ describe('plugins', () => {
   test('get the environment, without what holds passwords', () => {
     const env = { SS_PLUGIN: 'x', SS_PASSWORD: A, SS_SERVER: 'x', SS_PLUGIN_OPTS: 'y', HTTPS_PROXY: 'p', PATH: '/bin' };
     expect(load({ env }).config.servers[0]?.plugin?.environment).toEqual({ HTTPS_PROXY: 'p', PATH: '/bin' });
-    expect(load({ env: { SS_SERVERS_FILE: 'x', PATH: '/bin' } }).config.pluginEnvironment).toEqual({ PATH: '/bin' });
+    const { listPlugins } = load({
+      env: { SS_SERVERS_FILE: 'x', PATH: '/bin', SS_PASSWORD: A, SS_PLUGIN: 'x' },
+    }).config;
+    expect(listPlugins).toEqual({
+      ...{ above: { plugin: { value: 'x', from: 'SS_PLUGIN' } }, below: {} },
+      environment: { PATH: '/bin' },
+    });
   });
 });
 
@@ -809,6 +832,9 @@ describe('what has no effect is told of, with the mend', () => {
     [{ flags: { dns: 'off', dnsZone: ['a'] } }, ['--dns-zone: has no effect without']],
     [{ flags: { plugin: 'x', udp: true } }, ['--plugin: UDP goes past the plugin, directly to the server; to send']],
     [{ flags: { plugin: 'x', udp: true, udpOverTcp: true } }, []],
+    [{ flags: { plugin: 'x', forward: ['1:a:1/udp'] } }, ['--plugin: UDP goes past the plugin']],
+    [{ flags: { mode: 'udp_only', dns: 'on' } }, ['--dns: needs TCP, and the mode is udp_only; leave one of them out']],
+    [{ flags: { mode: 'udp_only', dns: 'off' } }, []],
     [{ flags: { udpPorts: '1' } }, ['--udp-ports: has no effect without UDP; add -u, or leave it out']],
     [{ file: { udp_advertise: '192.0.2.1' } }, ['udp_advertise: has no effect without UDP; add -u']],
     [

@@ -1,6 +1,6 @@
 import { backendFor } from '@podsocks/shared/crypto/backends';
 import type { Endpoint } from '@podsocks/shared/net/listener';
-import { PLUGIN_FOREIGN_FIELDS, pluginEnvironment } from '@podsocks/shared/plugin/fields';
+import { PLUGIN_FOREIGN_FIELDS } from '@podsocks/shared/plugin/fields';
 import type { Preamble } from '@podsocks/shared/runtime/lifecycle';
 import {
   type CommonConfig,
@@ -18,10 +18,11 @@ import { oneOf } from '@podsocks/shared/settings/values';
 import type { Target } from '@podsocks/shared/wire/address';
 import { CONNECT_REPLIES, type ConnectReplySetting } from './connect-reply.ts';
 import { DNS_SETTINGS, type DnsConfig, dnsFields, dnsOf } from './dns/fields.ts';
-import { checkForwards, FORWARD_SETTINGS, type Forward, forwardFields, warnOfOpenForwards } from './forward/fields.ts';
+import { checkMaps, FORWARD_SETTINGS, type Forward, forwardFields, warnOfOpenForwards } from './forward/fields.ts';
+import { checkPlaces } from './forward/places.ts';
 import type { LanSettings } from './listen/client-gate.ts';
 import { LISTEN_SETTINGS, listenFields, listenOf, localEndpointOf } from './listen/fields.ts';
-import { checkPlugins } from './plugin/server-plugin.ts';
+import { checkPlugins, type PluginsOfList, pluginsOfList } from './plugin/server-plugin.ts';
 import { ROUTE_SETTINGS, routeFields, routeOf } from './routing/fields.ts';
 import type { RouteSettings } from './routing/router.ts';
 import { type PoolSettings, poolOf } from './servers/fields.ts';
@@ -38,8 +39,8 @@ export interface ClientConfig extends CommonConfig, PoolSettings {
   readonly lan?: LanSettings;
   /** At least one, unless there is a `document`. */
   readonly servers: readonly Server[];
-  /** What plugins get of servers that a `document` names. */
-  readonly pluginEnvironment?: Readonly<Record<string, string>>;
+  /** What holds for servers that a `document` names. */
+  readonly listPlugins?: PluginsOfList;
   /** Who may use the SOCKS port; empty: everybody who reaches it. */
   readonly socksUsers: readonly SocksUser[];
   /** When SOCKS clients get the reply to CONNECT. */
@@ -156,25 +157,28 @@ export function loadClient(
   const maps = given.map ?? file.maps;
   if (!carriesTcp(common.mode)) {
     const isTcp = forwards?.value.some(({ protocol }) => protocol === 'tcp');
-    for (const idle of [maps, given.dns, isTcp ? forwards : undefined]) {
+    for (const idle of [maps, given.dns?.value && given.dns, isTcp ? forwards : undefined]) {
       if (idle) warn(`${idle.from}: needs TCP, and the mode is ${common.mode}; leave one of them out`);
     }
   }
   const socksUsers = socksUsersOf({ ...environment, ...flags }, file, warn);
   const { listen, lan } = listenOf(given, socksUsers.length > 0, warn);
-  checkForwards(forwards, maps, listen);
+  checkMaps(maps);
+  checkPlaces({ socks: listen, forwards, maps, dns: given.dns });
   if (!lan) warnOfOpenForwards(forwards, warn);
   const dns = dnsOf(given, warn);
   const pool = poolOf([flags, environment, file]);
+  // Whatever the mode is, a UDP forward sends datagrams.
+  const hasUdp = carriesUdp(common.mode) || (forwards?.value.some(({ protocol }) => protocol === 'udp') ?? false);
   // Proxies carry TCP only.
-  const udpOverTcp = asksForTcp || (carriesUdp(common.mode) && pool.upstream !== undefined);
-  checkPlugins({ servers, mode: common.mode, udpOverTcp, upstream: given.upstream }, warn);
+  const udpOverTcp = asksForTcp || (hasUdp && pool.upstream !== undefined);
+  checkPlugins({ servers, hasUdp, udpOverTcp, upstream: given.upstream }, warn);
   const config: ClientConfig = {
     listen,
     ...(lan && { lan }),
     servers,
     ...pool,
-    ...(pool.document && { pluginEnvironment: pluginEnvironment(env) }),
+    ...(pool.document && { listPlugins: pluginsOfList({ ...environment, ...flags }, file, env) }),
     socksUsers,
     connectReply: given.connectReply?.value ?? 'auto',
     udpOverTcp,

@@ -109,6 +109,18 @@ describe('a target is dialled', () => {
 });
 
 describe('a target is not dialled', () => {
+  it('any more once that is given up', async () => {
+    const { port, clients, server } = await listen();
+    const giveUp = new AbortController();
+    names.set('web.example', ['127.0.0.1']);
+    const dialled = dialDirect(targetOf('web.example', port), { ...OPTIONS, signal: giveUp.signal });
+    giveUp.abort();
+    await expect(dialled).rejects.toMatchObject({ code: 'ERR_CLOSED' });
+    server.close();
+    await once(server, 'close');
+    expect(clients).toEqual([]);
+  });
+
   it.each(['127.0.0.1', '::ffff:127.0.0.1', '::ffff:7f00:1', 'web.example'])(
     'at %s where a rule rejects that address, and nobody is bothered',
     async host => {

@@ -16,6 +16,8 @@ export interface DirectDialOptions {
   readonly isRejected: (address: string, port: number) => boolean;
   /** The client is another machine: what listens here for this machine only is not for it. */
   readonly forOthers: boolean;
+  /** Gives it up. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What only this machine is meant to reach, beside its own addresses; what goes to many arrives here, too. */
@@ -38,7 +40,7 @@ OURS.addSubnet('ff00::', 8, 'ipv6');
 export async function dialDirect(given: Target, options: DirectDialOptions): Promise<Connection> {
   const target = targetOf(given.host, given.port); // clients send addresses as names, too
   const { host, port, type } = target;
-  const { connectTimeout: timeout, ipv6First, noDelay } = options;
+  const { connectTimeout: timeout, ipv6First, noDelay, signal } = options;
   const isAllowed = (address: string) => mayDial(address, port, options);
   const isZoned = type === 'name' && isIP(host) !== 0; // fe80::1%eth0
   if (isZoned || (type !== 'name' && !isAllowed(host))) throw denied(target);
@@ -49,6 +51,7 @@ export async function dialDirect(given: Target, options: DirectDialOptions): Pro
       timeout,
       ipv6First,
       noDelay,
+      signal,
       lookup: permittedLookup(systemLookup(ipv6First), found => found.filter(({ address }) => isAllowed(address))),
     });
     // The system does not list all of its addresses; but from any of them it comes to itself.

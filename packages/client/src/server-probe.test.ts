@@ -94,6 +94,12 @@ describe('a server', () => {
     ['says too much', says(http('x'.repeat(100_000))), 'more than 65536 bytes'],
     ['never ends', says(`HTTP/1.1 200 OK\r\n\r\n${' '.repeat(500_000)}`), 'more than 65536 bytes'],
     ['has headers without end', says(`HTTP/1.1 200 OK\r\nX: ${'x'.repeat(100_000)}`), 'Header overflow'],
+    ['turns to another protocol', says(http('', { status: '101 Switching Protocols' })), 'HTTP status 101'],
+    [
+      'turns to the one it names',
+      says('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nx'),
+      'HTTP status 101',
+    ],
     ['speaks no HTTP', says('SSH-2.0-OpenSSH_9.9\r\n'), 'Parse Error'],
     ['cuts its answer', ({ socket, seal }) => socket.end(seal(http('{}')).subarray(0, 60)), 'inside a chunk'],
     ['does not know the key', ({ socket }) => void socket.write(Buffer.alloc(200)), 'does not open'],

@@ -72,7 +72,12 @@ function fetchInformation(stream: StreamDuplex, signal: AbortSignal): Promise<st
     const bounds = { signal, maxHeaderSize: MAX_HEADER_BYTES };
     get({ host, defaultPort, path: '/v1/info', createConnection: () => stream, ...bounds }, response =>
       readBody(response).then(resolve, reject),
-    ).on('error', reject);
+    )
+      .on('upgrade', ({ statusCode }, socket) => {
+        socket.destroy();
+        reject(noInformation(`HTTP status ${statusCode}`)); // Node would say nothing at all
+      })
+      .on('error', reject);
   });
 }
 

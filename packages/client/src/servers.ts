@@ -191,6 +191,7 @@ export function listedServers(
       mode: entry.mode && { value: entry.mode, from: `${from}.mode` },
       plugin: serverPlugin({ above: given, own: { ...pluginOfEntry(entry, from), isForeign }, below: file }, env),
       from,
+      isForeign,
     });
   });
   if (servers.length === 0) throw wrong(`${listed.from}: has no server that is not disabled; add one`);
@@ -216,15 +217,18 @@ interface ServerParts {
   readonly mode?: Sourced<Mode> | undefined;
   readonly plugin: PluginConfig | undefined;
   readonly from: string;
+  /** Whether others have written it. */
+  readonly isForeign?: boolean;
 }
 
 function serverOf(parts: ServerParts): Server {
-  const { host, port = DEFAULT_PORT, method: given, password, mode, plugin, from } = parts;
+  const { host, port = DEFAULT_PORT, method: given, password, mode, plugin, from, isForeign = false } = parts;
   if (port === 0) throw wrong(`${from}: no server has port 0; give its port`);
   if (!password) {
-    throw wrong(
-      `${from}: no password for ${host}; give it as SS_PASSWORD, --password-file or "password" in the file, or use an ss:// URL`,
-    );
+    const mend = isForeign
+      ? 'ask for a list that has one for each server'
+      : 'give it as SS_PASSWORD, --password-file or "password" in the file, or use an ss:// URL';
+    throw wrong(`${from}: no password for ${host}; ${mend}`);
   }
   const method = given?.value ?? methodNamed(DEFAULT_METHOD);
   const name = serverName(parts.name);

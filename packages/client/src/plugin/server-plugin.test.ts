@@ -68,16 +68,16 @@ describe('beside plugins', () => {
   const servers = [{}, { plugin }];
   const warnings = (given: Partial<Parameters<typeof checkPlugins>[0]>) => {
     const told: string[] = [];
-    const beside = { servers, mode: 'tcp_only' as const, udpOverTcp: false, ...given };
+    const beside = { servers, hasUdp: false, udpOverTcp: false, ...given };
     checkPlugins(beside, message => told.push(message));
     return told;
   };
 
   test('UDP is warned of, unless it goes through', () => {
     expect(warnings({})).toEqual([]);
-    expect(warnings({ mode: 'tcp_and_udp', udpOverTcp: true })).toEqual([]);
-    expect(warnings({ mode: 'tcp_and_udp', servers: [{}] })).toEqual([]);
-    expect(warnings({ mode: 'tcp_and_udp' })).toEqual([expect.stringMatching(/^SS_PLUGIN: UDP goes past the plugin/)]);
+    expect(warnings({ hasUdp: true, udpOverTcp: true })).toEqual([]);
+    expect(warnings({ hasUdp: true, servers: [{}] })).toEqual([]);
+    expect(warnings({ hasUdp: true })).toEqual([expect.stringMatching(/^SS_PLUGIN: UDP goes past the plugin/)]);
   });
 
   test('there is no proxy', () => {

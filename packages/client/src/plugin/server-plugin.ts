@@ -1,13 +1,38 @@
-import { type PluginConfig, pluginOf } from '@podsocks/shared/plugin/fields';
+import { type PLUGIN_SETTINGS, type PluginConfig, pluginEnvironment, pluginOf } from '@podsocks/shared/plugin/fields';
 import { requireHarmlessOptions, requireKnownPlugin } from '@podsocks/shared/plugin/known-plugins';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
-import { carriesUdp, type Mode } from '@podsocks/shared/settings/mode';
-import type { Sourced, Warn } from '@podsocks/shared/settings/settings';
+import type { Layer, Sourced, Warn } from '@podsocks/shared/settings/settings';
 
 /** What a source says of the plugin. */
 export interface GivenPlugin {
   readonly plugin?: Sourced<string> | undefined;
   readonly pluginOpts?: Sourced<string> | undefined;
+}
+
+/** What of the configuration holds for servers that a list names. */
+export interface PluginsOfList {
+  /** Flags, and the environment: they hold for all servers. */
+  readonly above: PluginLayer;
+  /** The configuration file, for servers of which nothing else is said. */
+  readonly below: PluginLayer;
+  /** What they get. */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+type PluginLayer = Layer<typeof PLUGIN_SETTINGS>;
+
+/** @param environment of this process. */
+export function pluginsOfList(
+  above: GivenPlugin,
+  below: GivenPlugin,
+  environment: Readonly<Record<string, string | undefined>>,
+): PluginsOfList {
+  // Keys, ports and the like of the configuration are not for servers of others.
+  const only = ({ plugin, pluginOpts }: GivenPlugin) => ({
+    ...(plugin && { plugin }),
+    ...(pluginOpts && { pluginOpts }),
+  });
+  return { above: only(above), below: only(below), environment: pluginEnvironment(environment) };
 }
 
 /** What the URL of a server says of its plugin, or its entry in a list. */
@@ -50,7 +75,8 @@ export function serverPlugin(
 /** What of the configuration has to do with plugins. */
 export interface BesidePlugins {
   readonly servers: readonly { readonly plugin?: PluginConfig | undefined }[];
-  readonly mode: Mode;
+  /** Whether there are datagrams to be sent. */
+  readonly hasUdp: boolean;
   readonly udpOverTcp: boolean;
   /** What named the proxy by which servers are reached. */
   readonly upstream?: { readonly from: string } | undefined;
@@ -61,7 +87,7 @@ export interface BesidePlugins {
  *
  * @throws PodsocksError ERR_CONFIG beside a proxy by which servers are to be reached: plugins connect by themselves.
  */
-export function checkPlugins({ servers, mode, udpOverTcp, upstream }: BesidePlugins, warn: Warn): void {
+export function checkPlugins({ servers, hasUdp, udpOverTcp, upstream }: BesidePlugins, warn: Warn): void {
   const from = servers.find(({ plugin }) => plugin !== undefined)?.plugin?.from;
   if (from === undefined) return;
   if (upstream !== undefined) {
@@ -70,7 +96,7 @@ export function checkPlugins({ servers, mode, udpOverTcp, upstream }: BesidePlug
       `${upstream.from}: a plugin (${from}) connects by itself, and not by a proxy; leave one of them out`,
     );
   }
-  if (carriesUdp(mode) && !udpOverTcp) {
+  if (hasUdp && !udpOverTcp) {
     warn(`${from}: UDP goes past the plugin, directly to the server; to send it through as well, give --udp-over-tcp`);
   }
 }

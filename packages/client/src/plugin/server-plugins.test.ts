@@ -42,6 +42,15 @@ test('a plugin that there is not is said at the start, and by each dial', async 
   await expect(plugins.dialServer(server, OPTIONS)).rejects.toThrow(/plugin/);
 });
 
+test('a plugin that did not start with its only server is not said to be started again', async () => {
+  const lines: string[] = [];
+  const destination = { write: (line: string) => void lines.push(line) };
+  const plugins = new ServerPlugins(CONFIG, createLogger({ level: 'info', format: 'json', name: 'test', destination }));
+  await expect(plugins.start(await startServer(NOBODY))).rejects.toThrow('/nonexistent/plugin');
+  await plugins.close();
+  expect(lines).toEqual([]);
+});
+
 test('beside a proxy, a server with a plugin is not reached past it', async () => {
   const plugins = new ServerPlugins({ ...CONFIG, upstream: UPSTREAM }, log);
   onTestFinished(() => plugins.close());

@@ -1,4 +1,5 @@
-import { keepPlugin, type Plugin } from '@podsocks/shared/plugin/plugin';
+import type { PluginConfig } from '@podsocks/shared/plugin/fields';
+import { keepPlugin, type Plugin, type PluginOptions, startPlugin } from '@podsocks/shared/plugin/plugin';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import type { Logger } from '@podsocks/shared/runtime/log';
 import { type DialConfig, type DialServer, type ReachServer, serverDialler } from '../servers/dial-server.ts';
@@ -24,14 +25,20 @@ export class ServerPlugins {
 
   /** The way to each server, through its plugin if it has one. */
   readonly dialServer: ReachServer = (server, options) => {
-    if (server.plugin === undefined) return this.#dialServer(server, options);
+    const { plugin } = server;
+    if (plugin === undefined) return this.#dialServer(server, options);
     if (this.#hasUpstream) return Promise.reject(new PodsocksError('ERR_DIAL', PAST_UPSTREAM));
-    return throughPlugin(this.#dialPlugin, this.#of(server)!)(server, options);
+    return throughPlugin(this.#dialPlugin, this.#of(server, plugin))(server, options);
   };
 
-  /** Starts the plugin of a server. @throws PodsocksError ERR_CONFIG or ERR_LISTEN where it does not come to listen. */
+  /**
+   * Starts the plugin of a server.
+   *
+   * @throws PodsocksError ERR_CONFIG or ERR_LISTEN where it does not come to listen; then it is not started again by itself.
+   */
   async start(server: Server): Promise<void> {
-    await this.#of(server)?.started;
+    const { plugin } = server;
+    if (plugin !== undefined) this.#plugins.set(keyOf(server), await startPlugin(this.#optionsOf(server, plugin)));
   }
 
   /** Ends the plugins of all other servers. */
@@ -48,16 +55,18 @@ export class ServerPlugins {
     await Promise.all([...this.#plugins.values()].map(plugin => plugin.close()));
   }
 
-  #of(server: Server): Plugin | undefined {
-    if (server.plugin === undefined) return undefined;
+  #of(server: Server, config: PluginConfig): Plugin {
     const key = keyOf(server);
     const known = this.#plugins.get(key);
     if (known !== undefined) return known;
-    const { host, port } = server;
-    const plugin = keepPlugin({ ...server.plugin, role: 'client', remote: { host, port }, log: this.#log });
+    const plugin = keepPlugin(this.#optionsOf(server, config));
     this.#plugins.set(key, plugin);
     plugin.started.catch(() => {}); // whoever dials hears of it
     return plugin;
+  }
+
+  #optionsOf({ host, port }: Server, config: PluginConfig): PluginOptions {
+    return { ...config, role: 'client', remote: { host, port }, log: this.#log };
   }
 }
 

@@ -1,8 +1,6 @@
 import { Connection } from '@podsocks/shared/net/connection';
 import { dial } from '@podsocks/shared/net/dial';
 import type { Endpoint } from '@podsocks/shared/net/listener';
-import { PodsocksError } from '@podsocks/shared/runtime/errors';
-import { formatTarget } from '@podsocks/shared/wire/address';
 import type { Server } from '../servers.ts';
 import { connectThrough } from './upstream/connect-through.ts';
 import type { Upstream } from './upstream/upstream.ts';
@@ -32,8 +30,7 @@ export type ReachServer = (server: Server, options: DialServerOptions) => Promis
 /** The way to the servers: directly, or by a proxy. The connection does not read yet. */
 export function serverDialler({ upstream, ipv6First, noDelay }: DialConfig): DialServer {
   if (upstream === undefined) {
-    return ({ host, port }, { timeout, signal }) =>
-      unlessAborted(dial({ host, port, timeout, ipv6First, noDelay }), formatTarget({ host, port }), signal);
+    return ({ host, port }, { timeout, signal }) => dial({ host, port, timeout, ipv6First, noDelay, signal });
   }
   return async ({ host, port }, { timeout, signal }) => {
     const options = { timeout, noDelay, ipv6First, ...(signal && { signal }) };
@@ -41,24 +38,4 @@ export function serverDialler({ upstream, ipv6First, noDelay }: DialConfig): Dia
     connection.socket.pause(); // an adopted one begins to read by itself
     return connection;
   };
-}
-
-/** A dial that is given up may still connect, and is closed then. */
-function unlessAborted(dialling: Promise<Connection>, to: string, signal?: AbortSignal): Promise<Connection> {
-  if (signal === undefined) return dialling;
-  return new Promise((resolve, reject) => {
-    const giveUp = () => {
-      dialling.then(
-        connection => connection.close(),
-        () => {},
-      );
-      reject(new PodsocksError('ERR_CLOSED', `${to}: given up`));
-    };
-    if (signal.aborted) {
-      giveUp();
-      return;
-    }
-    signal.addEventListener('abort', giveUp, { once: true });
-    dialling.then(resolve, reject).finally(() => signal.removeEventListener('abort', giveUp));
-  });
 }

@@ -1,12 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { startWebServer } from './document-fixtures.ts';
 import { formatDocumentUrl, parseDocumentUrl } from './document-url.ts';
 import { fetchDocument } from './fetch-document.ts';
@@ -41,6 +41,21 @@ describe('the URL of a list of servers', () => {
   });
 });
 
+/** With a certificate of its own. @returns its URL, without a path. */
+async function startSecureServer(handler: (request: IncomingMessage, response: ServerResponse) => void) {
+  const folder = mkdtempSync(join(tmpdir(), 'podsocks-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+  const subject = ['-subj', '/CN=localhost', '-days', '1', '-nodes'];
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-keyout', key, '-out', cert, ...subject], {
+    stdio: 'ignore',
+  });
+  const server = createServer({ key: readFileSync(key), cert: readFileSync(cert) }, handler).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  return `https://localhost:${(server.address() as AddressInfo).port}`;
+}
+
 describe('what it gives', () => {
   const tell = (status: number, headers: Record<string, string> = {}, body = '') =>
     startWebServer((_, response) => void response.writeHead(status, headers).end(body));
@@ -74,6 +89,16 @@ describe('what it gives', () => {
     expect((error as Error).message).not.toContain('hunter2');
   });
 
+  it('is refused where the server turns to another protocol', async () => {
+    const url = await startWebServer(({ socket }) => {
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n');
+    });
+    await expect(fetch(url)).rejects.toMatchObject({
+      code: 'ERR_HEADER',
+      message: expect.stringContaining('HTTP status 101'),
+    });
+  });
+
   it('is missed where nobody listens, or somebody who speaks no HTTP', async () => {
     await expect(fetch('http://127.0.0.1:1/hunter2')).rejects.toMatchObject({
       code: 'ERR_DIAL',
@@ -92,34 +117,55 @@ describe('what it gives', () => {
   it.each([
     ['http', startHttpProxy],
     ['socks5', startSocksProxy],
-  ] as const)('comes by the %s proxy, too', async (kind, start) => {
-    const url = await tell(200, {}, 'text');
-    const proxy = await start();
+  ] as const)('comes by the %s proxy, too, unless it is on this machine', async (kind, start) => {
+    vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const warnings = vi.spyOn(process, 'emitWarning').mockReturnValue();
+    onTestFinished(() => warnings.mockRestore());
+    const { port } = new URL(await startSecureServer((_, response) => void response.end('text')));
+    const proxy = await start({ hosts: { 'list.example': '127.0.0.1', '192.0.2.1': '127.0.0.1' } });
     const upstream = { kind, host: '127.0.0.1', port: proxy.port };
-    expect(await fetch(url, { upstream })).toMatchObject({ text: 'text' });
-    expect(proxy.asked).toEqual([new URL(url).host]);
+    const places = [`list.example:${port}`, `192.0.2.1:${port}`];
+    for (const place of places) expect(await fetch(`https://${place}`, { upstream })).toMatchObject({ text: 'text' });
+    expect(await fetch(`https://localhost:${port}`, { upstream })).toMatchObject({ text: 'text' });
+    expect(await fetch(await tell(200, {}, 'text'), { upstream })).toMatchObject({ text: 'text' });
+    expect(proxy.asked).toEqual(places);
+    expect(warnings.mock.calls.filter(call => (call as readonly unknown[]).includes('DEP0123'))).toEqual([]);
+    await expect.poll(proxy.open).toBe(0);
   });
 
   it('comes by TLS of somebody who can be trusted only, also by a proxy', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'podsocks-'));
-    const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
-    const subject = ['-subj', '/CN=localhost', '-days', '1', '-nodes'];
-    execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-keyout', key, '-out', cert, ...subject], {
-      stdio: 'ignore',
-    });
-    const handler = (_: IncomingMessage, response: ServerResponse) => void response.end('text');
-    const server = createServer({ key: readFileSync(key), cert: readFileSync(cert) }, handler).listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    onTestFinished(() => void server.close());
-    const url = `https://localhost:${(server.address() as AddressInfo).port}/hunter2`;
-    const proxy = await startHttpProxy({ hosts: { localhost: '127.0.0.1' } });
-    for (const upstream of [undefined, { kind: 'http', host: '127.0.0.1', port: proxy.port } as const]) {
-      const error = await fetch(url, { upstream }).catch((thrown: Error) => thrown);
+    const url = `${await startSecureServer((_, response) => void response.end('text'))}/hunter2`;
+    const proxy = await startHttpProxy({ hosts: { 'list.example': '127.0.0.1' } });
+    const upstream = { kind: 'http', host: '127.0.0.1', port: proxy.port } as const;
+    for (const place of [url, url.replace('localhost', 'list.example')]) {
+      const error = await fetch(place, { upstream }).catch((thrown: Error) => thrown);
       expect(error).toMatchObject({
         code: 'ERR_DIAL',
         message: expect.stringContaining('(DEPTH_ZERO_SELF_SIGNED_CERT); '),
       });
       expect((error as Error).message).not.toContain('hunter2');
     }
+    await expect.poll(proxy.open).toBe(0);
+  });
+
+  it('is not looked for on this machine because somebody out there says so', async () => {
+    vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
+    onTestFinished(() => void vi.unstubAllEnvs());
+    let asked = 0;
+    const ours = await startWebServer((_, response) => {
+      asked++;
+      response.end('text');
+    });
+    const elsewhere = await startSecureServer((_, response) => void response.end('text'));
+    const url = await startSecureServer(({ url = '' }, response) => {
+      response.writeHead(302, { Location: url === '/ours' ? `${ours}/stop` : elsewhere }).end();
+    });
+    expect(await fetch(`${url}/elsewhere`)).toMatchObject({ text: 'text' });
+    await expect(fetch(`${url}/ours`)).rejects.toMatchObject({
+      code: 'ERR_HEADER',
+      message: expect.stringContaining('not https'),
+    });
+    expect(asked).toBe(0);
   });
 });

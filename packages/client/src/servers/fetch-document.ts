@@ -1,10 +1,10 @@
 import { type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
-import type { Socket } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { Deadline } from './deadline.ts';
-import { formatDocumentUrl, parseDocumentUrl } from './document-url.ts';
+import { formatDocumentUrl, isOfThisMachine, parseDocumentUrl } from './document-url.ts';
 import { connectThrough } from './upstream/connect-through.ts';
 import type { Upstream } from './upstream/upstream.ts';
 
@@ -20,6 +20,7 @@ export interface FetchOptions {
 export type Fetched = { readonly text: string; readonly etag: string | undefined } | undefined;
 
 const TIMEOUT_MS = 15_000;
+const HTTPS_PORT = 443;
 const MOST_REDIRECTS = 3;
 const MOST_BYTES = 1024 * 1024;
 
@@ -65,35 +66,45 @@ export async function fetchDocument(given: URL, options: FetchOptions): Promise<
 
 function redirected(from: URL, location: string): URL {
   if (!URL.canParse(location, from.href)) throw refused(from, 'a redirection to what is no URL');
+  const url = new URL(location, from);
+  // Not to http of this machine either: nobody out there is to have something asked of it.
+  const isDowngrade = from.protocol === 'https:' && url.protocol !== 'https:';
   try {
-    return parseDocumentUrl(new URL(location, from).href);
+    if (!isDowngrade) return parseDocumentUrl(url.href);
   } catch {
-    throw refused(from, 'a redirection to what is not https');
+    // Somewhere else without https.
   }
+  throw refused(from, 'a redirection to what is not https');
 }
 
 async function ask(url: URL, { etag, upstream, signal }: FetchOptions): Promise<IncomingMessage> {
-  const socket = upstream && (await connectBy(upstream, url, signal));
+  const socket = upstream && !isOfThisMachine(url) ? await connectBy(upstream, url, signal) : undefined;
   const headers = {
     Accept: 'application/json',
     'User-Agent': 'podsocks',
     ...(etag !== undefined && { 'If-None-Match': etag }),
   };
   return new Promise((resolve, reject) => {
-    const options = { headers, signal, agent: false, ...(socket && { createConnection: () => socket }) };
+    // An agent, also one of its own (false), would make a connection of its own.
+    const options = { headers, signal, ...(socket ? { createConnection: () => socket } : { agent: false }) };
     const request: ClientRequest = url.protocol === 'https:' ? requestHttps(url, options) : requestHttp(url, options);
-    request.once('response', resolve).once('error', reject).end();
+    request.once('response', resolve).on('error', reject);
+    request.once('upgrade', ({ statusCode }, socket) => {
+      socket.destroy();
+      reject(refused(url, `HTTP status ${statusCode}`)); // Node would say nothing at all
+    });
+    request.end();
   });
 }
 
+/** To what is elsewhere, and so has https. */
 async function connectBy(upstream: Upstream, url: URL, signal: AbortSignal): Promise<Socket> {
-  const isSecure = url.protocol === 'https:';
   const host = url.hostname.replace(/^\[|\]$/g, '');
-  const to = { host, port: Number(url.port || (isSecure ? 443 : 80)) };
+  const to = { host, port: Number(url.port || HTTPS_PORT) };
   const socket = await connectThrough(upstream, to, { timeout: TIMEOUT_MS, noDelay: true, ipv6First: false, signal });
-  if (!isSecure) return socket;
+  const name = isIP(host) ? undefined : host; // RFC 6066 section 3
   // The request hears of an error, and then stops listening; another may follow.
-  return connectTls({ socket, servername: host, ALPNProtocols: ['http/1.1'] }).on('error', () => {});
+  return connectTls({ socket, host, servername: name, ALPNProtocols: ['http/1.1'] }).on('error', () => {});
 }
 
 async function readText(response: IncomingMessage, url: URL): Promise<string> {

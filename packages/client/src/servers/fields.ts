@@ -2,8 +2,7 @@ import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { type Fields, number, text } from '@podsocks/shared/settings/fields';
 import { type Layer, type Settings, single } from '@podsocks/shared/settings/settings';
 import { asText } from '@podsocks/shared/settings/values';
-import { parseDocumentUrl } from './document-url.ts';
-import type { DocumentSource } from './server-document.ts';
+import { type DocumentSource, parseDocumentUrl } from './document-url.ts';
 import { parseUpstream, type Upstream } from './upstream/upstream.ts';
 
 /** How servers are found and reached, beside what each of them is. */

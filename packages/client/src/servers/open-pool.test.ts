@@ -6,8 +6,8 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { fakeEntry } from '../server-fixtures.ts';
 import type { Server } from '../servers.ts';
 import { documentOf, startWebServer } from './document-fixtures.ts';
+import type { DocumentSource } from './document-url.ts';
 import { openPool } from './open-pool.ts';
-import type { DocumentSource } from './server-document.ts';
 
 const CONFIG = { connectTimeout: 1_000, ipv6First: false, noDelay: true, cryptoBackend: 'auto' } as const;
 

@@ -1,12 +1,11 @@
+import type { PluginsOfList } from '../plugin/server-plugin.ts';
 import type { Server } from '../servers.ts';
-import type { DocumentSource } from './server-document.ts';
+import type { DocumentSource } from './document-url.ts';
 import { ServerDocument } from './server-document.ts';
 import { type PoolConfig, ServerPool, type ServerPoolOptions } from './server-pool.ts';
 
 export interface OpenPoolOptions extends Omit<ServerPoolOptions, 'mayChange' | 'closed' | 'config'> {
-  readonly config: PoolConfig & { readonly document?: DocumentSource };
-  /** Of this process, for plugins of servers that the list names. */
-  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly config: PoolConfig & { readonly document?: DocumentSource; readonly listPlugins?: PluginsOfList };
   /** Is told of all servers when the list has changed. */
   readonly changed?: (servers: readonly Server[]) => void;
 }
@@ -18,9 +17,10 @@ export interface OpenPoolOptions extends Omit<ServerPoolOptions, 'mayChange' | '
  * @throws PodsocksError where the list cannot be had and there are no other servers, or where no backend can do a method.
  */
 export async function openPool(options: OpenPoolOptions): Promise<ServerPool> {
-  const { servers, config, env = {}, log } = options;
-  if (config.document === undefined) return new ServerPool(options);
-  const document = new ServerDocument({ source: config.document, upstream: config.upstream, env, log });
+  const { servers, config, log } = options;
+  const { document: source, upstream, listPlugins: plugins } = config;
+  if (source === undefined) return new ServerPool(options);
+  const document = new ServerDocument({ source, upstream, plugins, log });
   try {
     const listed = await document.load().catch((error: Error) => {
       if (servers.length === 0) throw error;

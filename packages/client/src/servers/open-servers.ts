@@ -28,14 +28,14 @@ export async function openServers(
   config: ClientConfig,
   { asks: askExtensions, probes, log }: OpenServersOptions,
 ): Promise<OpenedServers> {
-  const { servers, pluginEnvironment: env = {} } = config;
+  const { servers } = config;
   const plugins = new ServerPlugins(config, log);
   const { dialServer } = plugins;
   try {
     const [only] = servers;
     if (servers.length === 1 && config.document === undefined) await plugins.start(only!);
     const changed = (now: typeof servers) => plugins.keepOnly(now);
-    return { plugins, pool: await openPool({ servers, config, dialServer, env, changed, askExtensions, probes, log }) };
+    return { plugins, pool: await openPool({ servers, config, dialServer, changed, askExtensions, probes, log }) };
   } catch (error) {
     await plugins.close();
     throw error;

@@ -1,10 +1,11 @@
+import { setMaxListeners } from 'node:events';
 import type { Connection } from '@podsocks/shared/net/connection';
 
 export interface PreconnectedOptions {
   /** How many are kept. */
   readonly size: number;
   /** Connects to the server in use. */
-  readonly dial: () => Promise<Connection>;
+  readonly dial: (signal: AbortSignal) => Promise<Connection>;
   /** A clock that never steps back, in milliseconds. */
   readonly now: () => number;
 }
@@ -27,8 +28,8 @@ export class Preconnected {
   #kept: Kept[] = [];
   #dialling = 0;
   #notBefore = Number.NEGATIVE_INFINITY;
-  /** Changes when what is being dialled is not wanted any more. */
-  #era = 0;
+  /** Aborts when what is being dialled is not wanted any more. */
+  #era = newEra();
 
   constructor(options: PreconnectedOptions) {
     this.#options = options;
@@ -67,17 +68,18 @@ export class Preconnected {
 
   /** Closes all: another server is in use, or the network has changed. */
   drop(): void {
-    this.#era++;
+    this.#era.abort();
+    this.#era = newEra();
     this.#dialling = 0;
     this.#notBefore = Number.NEGATIVE_INFINITY;
     for (const { connection } of this.#kept.splice(0)) connection.close();
   }
 
   async #make(): Promise<void> {
-    const era = this.#era;
+    const { signal } = this.#era;
     this.#dialling++;
-    const connection = await this.#options.dial().catch(() => undefined);
-    if (era !== this.#era) {
+    const connection = await this.#options.dial(signal).catch(() => undefined);
+    if (signal.aborted) {
       connection?.close();
       return;
     }
@@ -107,4 +109,10 @@ export class Preconnected {
   #rest(): void {
     this.#notBefore = this.#options.now() + RETRY_MS;
   }
+}
+
+function newEra(): AbortController {
+  const era = new AbortController();
+  setMaxListeners(0, era.signal); // each dial is one
+  return era;
 }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Connection } from '@podsocks/shared/net/connection';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import type { ServerLink } from './server-link.ts';
@@ -32,6 +33,7 @@ const MOST_NAMED = 8;
 export function firstToConnect(links: readonly ServerLink[], { timeout, signal }: RaceOptions): Promise<Reached> {
   return new Promise((resolve, reject) => {
     const over = new AbortController();
+    setMaxListeners(0, over.signal); // each dial is one
     const errors: Error[] = [];
     const mostPatience = Math.max(LEAST_PATIENCE_MS, timeout / 2 / links.length);
     let begun = 0;

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { createLogger } from '@podsocks/shared/runtime/log';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { documentOf, startWebServer } from './document-fixtures.ts';
-import { type DocumentSource, ServerDocument } from './server-document.ts';
+import type { DocumentSource } from './document-url.ts';
+import { ServerDocument } from './server-document.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -14,7 +15,7 @@ function documentFrom(source: DocumentSource) {
     ...{ level: 'info', format: 'json', name: 'test' },
     destination: { write: (line: string) => void lines.push(JSON.parse(line).msg) },
   });
-  const document = new ServerDocument({ source, env: {}, log });
+  const document = new ServerDocument({ source, log });
   onTestFinished(() => document.close());
   const changes: number[][] = [];
   const load = async () => (await document.load()).map(({ port }) => port);
@@ -96,15 +97,15 @@ describe('a list of servers in a file', () => {
 });
 
 describe('a list of servers behind a URL', () => {
-  async function web() {
-    const state = { text: documentOf(1), status: 200, asked: 0, answered: 0 };
+  async function web(status = 200) {
+    const state = { text: documentOf(1), status, asked: 0, answered: 0 };
     const url = await startWebServer((_, response) => {
       state.asked++;
       response.on('close', () => state.answered++);
       response.writeHead(state.status).end(state.text);
     });
     const parts = documentFrom({ kind: 'url', url: new URL(`${url}/hunter2`) });
-    await parts.load();
+    const loaded = await parts.load().catch(({ message }: Error) => message);
     parts.watch();
     let fetches = 1;
     /** Lets time pass in which there is to be one fetch. */
@@ -112,7 +113,7 @@ describe('a list of servers behind a URL', () => {
       fetches++;
       await pass(milliseconds, () => state.answered >= fetches && vi.getTimerCount() > 0);
     };
-    return { ...parts, state, fetched };
+    return { ...parts, state, loaded, fetched };
   }
 
   it('is fetched every hour', async () => {
@@ -155,5 +156,13 @@ describe('a list of servers behind a URL', () => {
     await fetched(240_000);
     expect(changes).toEqual([[7]]);
     expect(state.asked).toBe(5);
+  });
+
+  it('that cannot be had at the start is asked again soon, for those who go on without it', async () => {
+    const { state, loaded, changes, fetched } = await web(503);
+    expect(loaded).toContain('HTTP status 503');
+    state.status = 200;
+    await fetched(60_000);
+    expect(changes).toEqual([[1]]);
   });
 });

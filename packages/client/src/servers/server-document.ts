@@ -1,23 +1,19 @@
 import { WatchedFile } from '@podsocks/shared/dns/watched-file';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import type { Logger } from '@podsocks/shared/runtime/log';
+import type { PluginsOfList } from '../plugin/server-plugin.ts';
 import type { Server } from '../servers.ts';
-import { formatDocumentUrl } from './document-url.ts';
+import { type DocumentSource, formatDocumentUrl } from './document-url.ts';
 import { fetchDocument } from './fetch-document.ts';
 import { readServerDocument } from './sip008.ts';
 import type { Upstream } from './upstream/upstream.ts';
-
-/** Where a list of servers is. */
-export type DocumentSource =
-  | { readonly kind: 'file'; readonly path: string }
-  | { readonly kind: 'url'; readonly url: URL };
 
 export interface ServerDocumentOptions {
   readonly source: DocumentSource;
   /** The proxy by which it is fetched. */
   readonly upstream?: Upstream | undefined;
-  /** Of this process, for plugins. */
-  readonly env: Readonly<Record<string, string | undefined>>;
+  /** What holds for its servers; default: nothing. */
+  readonly plugins?: PluginsOfList | undefined;
   readonly log: Logger;
 }
 
@@ -50,10 +46,14 @@ export class ServerDocument {
 
   /** What it says now. @throws PodsocksError that says why it cannot be had. */
   async load(): Promise<readonly Server[]> {
-    const servers = await this.#read();
-    if (servers === undefined)
-      throw new PodsocksError('ERR_HEADER', `${this.#place}: says that nothing has changed, the first time`);
-    return servers;
+    try {
+      const servers = await this.#read();
+      if (servers !== undefined) return servers;
+    } catch (error) {
+      this.#failures++; // so that it is asked again soon, if somebody goes on without it
+      throw error;
+    }
+    throw new PodsocksError('ERR_HEADER', `${this.#place}: says that nothing has changed, the first time`);
   }
 
   /** Looks at it from now on. What cannot be had, or is wrong, is logged, and changes nothing. */
@@ -124,7 +124,7 @@ export class ServerDocument {
   #parse(text: string): readonly Server[] | undefined {
     if (text === this.#text) return undefined;
     this.#text = text;
-    return readServerDocument(text, this.#place, this.#options.env);
+    return readServerDocument(text, this.#place, this.#options.plugins);
   }
 }
 

@@ -11,7 +11,7 @@ import { Listeners } from './listeners.ts';
 import { Preconnected } from './preconnected.ts';
 import { Prober } from './prober.ts';
 import { firstToConnect, type Reached } from './race.ts';
-import { isSameServer } from './same-server.ts';
+import { serverIdentity } from './server-identity.ts';
 import { type LinkConfig, ServerLink } from './server-link.ts';
 import { type Upheaval, WakeWatch } from './wake-watch.ts';
 
@@ -67,7 +67,7 @@ export class ServerPool {
   readonly #dialServer: ReachServer;
   readonly #now: () => number;
   readonly #isWatched: boolean;
-  #links: readonly ServerLink[];
+  #links: readonly ServerLink[] = [];
   readonly #choice: Choice<ServerLink>;
   readonly #preconnected: Preconnected | undefined;
   readonly #wake: WakeWatch;
@@ -92,12 +92,14 @@ export class ServerPool {
     this.#dialServer = options.dialServer ?? serverDialler(config);
     this.#now = options.now ?? (() => performance.now());
     this.#isWatched = probes && (servers.length > 1 || mayChange);
-    this.#links = servers.map(server => this.#link(server));
+    this.#links = this.#linksTo(servers);
     this.#choice = new Choice(this.#links[0]!);
     this.#wake = new WakeWatch({ monotonic: this.#now, wall: Date.now, interfaces: networkInterfaces });
     const size = config.preconnect ?? 0;
     this.#preconnected =
-      size > 0 ? new Preconnected({ size, dial: () => this.active.dial(), now: this.#now }) : undefined;
+      size > 0
+        ? new Preconnected({ size, dial: signal => this.active.dial(undefined, signal), now: this.#now })
+        : undefined;
     this.#warnUnhealthy = atMostEvery<ServerLink>(LOG_INTERVAL_MS, (count, link) =>
       log.warn({ count }, `the server ${link.label} is unhealthy: ${link.health.reason}`),
     );
@@ -187,7 +189,7 @@ export class ServerPool {
   /** Goes on with other servers, at least one; those that stay keep what is known of them, and connections go on. */
   replace(servers: readonly Server[]): void {
     const before = this.#links;
-    this.#links = servers.map(server => before.find(link => isSameServer(link.server, server)) ?? this.#link(server));
+    this.#links = this.#linksTo(servers);
     for (const link of before) if (!this.#links.includes(link)) link.close();
     this.#decide();
     this.#prober?.probeDue();
@@ -202,6 +204,17 @@ export class ServerPool {
     this.#options.closed?.();
     this.#prober?.close();
     for (const listeners of [this.#moved, this.#news, this.#unreachable, this.#shaken, this.#heard]) listeners.clear();
+  }
+
+  /** Those that are there already, and new ones; of entries that say the same, one. */
+  #linksTo(servers: readonly Server[]): readonly ServerLink[] {
+    const known = new Map(this.#links.map(link => [serverIdentity(link.server), link]));
+    const links = new Map<string, ServerLink>();
+    for (const server of servers) {
+      const identity = serverIdentity(server);
+      if (!links.has(identity)) links.set(identity, known.get(identity) ?? this.#link(server));
+    }
+    return [...links.values()];
   }
 
   #link(server: Server): ServerLink {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { pluginsOfList } from '../plugin/server-plugin.ts';
 import { readServerDocument } from './sip008.ts';
 
 const ENTRY = {
@@ -12,7 +13,7 @@ const ENTRY = {
   plugin_opts: '',
 };
 
-const read = (document: unknown) => readServerDocument(JSON.stringify(document), 'https://example.com/…', {});
+const read = (document: unknown) => readServerDocument(JSON.stringify(document), 'https://example.com/…');
 const complaintOf = (document: unknown): string => {
   try {
     read(document);
@@ -75,7 +76,36 @@ describe('a list of servers', () => {
     expect(complaintOf(document)).not.toContain('hunter2');
   });
 
+  it('has the plugins that the configuration says, above and below what it says itself', () => {
+    const [plain, own, foreign] = [
+      ENTRY,
+      { ...ENTRY, plugin: 'obfs-local', plugin_opts: 'obfs=http' },
+      { ...ENTRY, plugin: 'poweroff', plugin_opts: 'cert=/etc/passwd' },
+    ];
+    const pluginsOf = (above: object, below: object, ...servers: readonly object[]) => {
+      const plugins = pluginsOfList(above, below, { PATH: '/bin', SS_PASSWORD: 'hunter2' });
+      return readServerDocument(JSON.stringify({ servers }), 'here', plugins).map(({ plugin }) => plugin);
+    };
+    const given = { value: './mine', from: '--plugin' };
+    const options = { value: 'mine', from: '--plugin-opts' };
+    const mine = { command: './mine', environment: { PATH: '/bin' }, from: '--plugin' };
+    const theirs = { ...mine, command: 'obfs-local', options: 'obfs=http', from: 'here: servers[1].plugin' };
+    expect(pluginsOf({}, { plugin: given }, plain, own)).toEqual([mine, theirs]);
+    expect(pluginsOf({ plugin: given }, {}, plain, own)).toEqual([mine, { ...mine, options: 'obfs=http' }]);
+    expect(pluginsOf({ plugin: given, pluginOpts: options }, {}, foreign)).toEqual([{ ...mine, options: 'mine' }]);
+    expect(() => pluginsOf({ plugin: given }, {}, foreign)).toThrow('here: servers[0].plugin_opts: ');
+  });
+
+  it('has servers of others, who do not get our password', () => {
+    const password = { value: 'hunter2', from: 'SS_PASSWORD' };
+    const plugins = pluginsOfList({ password } as object, { password } as object, {});
+    const text = JSON.stringify({ servers: [{ ...ENTRY, password: undefined }] });
+    expect(() => readServerDocument(text, 'here', plugins)).toThrow(
+      'here: servers[0]: no password for 10.0.0.1; ask for a list that has one for each server',
+    );
+  });
+
   it.each(['', '[]', '{"servers": [', '\u0000', `${'['.repeat(50_000)}`])('is no list at all: %j', text => {
-    expect(() => readServerDocument(text, 'here', {})).toThrow(/^here: /);
+    expect(() => readServerDocument(text, 'here')).toThrow(/^here: /);
   });
 });

@@ -1,6 +1,7 @@
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { readFields } from '@podsocks/shared/settings/config-file';
 import { parseJsonObject } from '@podsocks/shared/settings/json-file';
+import type { PluginsOfList } from '../plugin/server-plugin.ts';
 import { ENTRY_FIELDS, listedServers, type Server, serverListFields } from '../servers.ts';
 
 /** More than anybody has, and each is probed. */
@@ -11,14 +12,14 @@ const MOST_SERVERS = 500;
  * "password": …, "remarks": … }] }`. Fields that it does not know are passed over, as SIP008 wants it.
  *
  * @param place where it is from, for errors.
- * @param env of this process, for plugins.
+ * @param plugins what holds for its servers beside what it says.
  * @returns at least one server: all of them, or none where one is wrong.
  * @throws PodsocksError ERR_CONFIG that names the field, and holds no value of a secret one.
  */
 export function readServerDocument(
   text: string,
   place: string,
-  env: Readonly<Record<string, string | undefined>>,
+  plugins: PluginsOfList = { above: {}, below: {}, environment: {} },
 ): readonly Server[] {
   const json = parseJsonObject(text, place) as { readonly version?: unknown; readonly servers?: unknown };
   if (json.version !== undefined && json.version !== 1) {
@@ -32,7 +33,8 @@ export function readServerDocument(
   }
   const own = { servers: json.servers.map(entry => ownFields(entry)) };
   const { servers } = readFields(own, place, serverListFields, { noEffect: {}, refused: {} }, () => {});
-  return listedServers(servers!, { env, isForeign: true });
+  const { above: given, below: file, environment: env } = plugins;
+  return listedServers(servers!, { given, file, env, isForeign: true });
 }
 
 function ownFields(entry: unknown): unknown {

@@ -3,12 +3,19 @@ import { describe, expect, it } from 'vitest';
 import { WakeWatch } from './wake-watch.ts';
 
 function machine() {
-  const state = { monotonic: 0, wall: 1e12, addresses: { eth0: ['10.0.0.5'] } as Record<string, string[]>, looks: 0 };
+  const state = {
+    monotonic: 0,
+    wall: 1e12,
+    addresses: { eth0: ['10.0.0.5'] } as Record<string, string[]>,
+    looks: 0,
+    isMute: false,
+  };
   const watch = new WakeWatch({
     monotonic: () => state.monotonic,
     wall: () => state.wall,
     interfaces: () => {
       state.looks++;
+      if (state.isMute) throw new Error('uv_interface_addresses returned Unknown system error 24');
       return Object.fromEntries(
         Object.entries(state.addresses).map(([name, addresses]) => [
           name,
@@ -64,5 +71,15 @@ describe('this machine', () => {
     const { state, pass } = machine();
     state.addresses = { wlan0: ['172.20.1.1'] };
     expect([pass(1000, 100_000), pass(5000)]).toEqual(['slept', undefined]);
+  });
+
+  it('is where it was while the system does not tell its addresses', () => {
+    const { state, pass } = machine();
+    state.isMute = true;
+    expect(pass(6_000)).toBeUndefined();
+    state.isMute = false;
+    expect(pass(6_000)).toBeUndefined();
+    state.addresses = { eth0: ['10.0.0.6'] };
+    expect(pass(6_000)).toBe('network');
   });
 });

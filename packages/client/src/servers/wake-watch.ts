@@ -24,7 +24,7 @@ export class WakeWatch {
   readonly #options: WakeWatchOptions;
   #monotonic: number;
   #wall: number;
-  #addresses: string;
+  #addresses = '';
   #lookedAt: number;
 
   constructor(options: WakeWatchOptions) {
@@ -59,8 +59,17 @@ export class WakeWatch {
     return this.#addresses !== before;
   }
 
-  /** Addresses by which others can be reached; those of containers come and go, with link-local ones only. */
+  /** As before where the system does not tell: in some sandboxes, and when this process is out of descriptors. */
   #look(): string {
+    try {
+      return this.#reachable();
+    } catch {
+      return this.#addresses;
+    }
+  }
+
+  /** Addresses by which others can be reached; those of containers come and go, with link-local ones only. */
+  #reachable(): string {
     return Object.entries(this.#options.interfaces())
       .flatMap(([name, entries]) => (entries ?? []).map(({ address, internal }) => ({ name, address, internal })))
       .filter(({ address, internal }) => !internal && !/^(fe[89ab]|169\.254\.)/i.test(address))

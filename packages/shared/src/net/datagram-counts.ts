@@ -18,7 +18,7 @@ export const DROP_REASONS = {
   busy: 'too many names are being looked up',
   congested: 'more is waiting than can be sent',
   'too-long': 'no datagram on its way may be as long',
-  unreachable: 'the system could not send it',
+  unreachable: 'it could not be sent',
 } as const;
 
 export type DropReason = keyof typeof DROP_REASONS;

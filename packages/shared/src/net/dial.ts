@@ -18,6 +18,8 @@ export interface DialOptions {
   readonly attemptFailed?: (address: string) => void;
   /** The local address to leave from; it also decides the family. */
   readonly localAddress?: string | undefined;
+  /** Gives it up. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Probes of a quiet connection begin after this; middle boxes forget it after a few minutes. */
@@ -30,15 +32,22 @@ export const KEEP_ALIVE_DELAY_MS = 60_000;
  */
 const ATTEMPT_TIMEOUT_MS = 1500;
 
+/** Milliseconds that each of several addresses has, of so many for all. */
+export function attemptTimeout(timeout: number): number {
+  return Math.min(ATTEMPT_TIMEOUT_MS, Math.ceil(timeout / 3));
+}
+
 /**
  * Connects to a host; a name with several addresses by happy eyeballs (RFC 8305) as Node implements it, which is one
  * address after the other, families in turn.
  *
  * @returns a connection that does not read yet.
- * @throws PodsocksError ERR_TIMEOUT, or ERR_DIAL whose `cause` is the system's error.
+ * @throws PodsocksError ERR_TIMEOUT, ERR_CLOSED where it was given up, or ERR_DIAL whose `cause` is the system's error.
  */
 export function dial(options: DialOptions): Promise<Connection> {
-  const { host, port, timeout, ipv6First, noDelay, localAddress } = options;
+  const { host, port, timeout, ipv6First, noDelay, localAddress, signal } = options;
+  const givenUp = () => new PodsocksError('ERR_CLOSED', `${formatTarget(options)}: given up`);
+  if (signal?.aborted) return Promise.reject(givenUp());
   if (port === 0)
     return Promise.reject(new PodsocksError('ERR_DIAL', `${formatTarget(options)}: port 0 cannot be dialled`));
   return new Promise((resolve, reject) => {
@@ -49,7 +58,7 @@ export function dial(options: DialOptions): Promise<Connection> {
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
       autoSelectFamily: true,
-      autoSelectFamilyAttemptTimeout: Math.min(ATTEMPT_TIMEOUT_MS, Math.ceil(timeout / 3)),
+      autoSelectFamilyAttemptTimeout: attemptTimeout(timeout),
       lookup: options.lookup ?? systemLookup(ipv6First),
       localAddress,
       family: localAddress === undefined ? undefined : localAddress.includes(':') ? 6 : 4,
@@ -67,17 +76,23 @@ export function dial(options: DialOptions): Promise<Connection> {
       const what = isFound ? 'no answer' : 'no DNS server answers';
       fail(new PodsocksError('ERR_TIMEOUT', `${formatTarget(options)}: ${what} within ${timeout / 1000} s`));
     }, timeout);
-    const fail = (error: unknown) => {
+    const settle = () => {
       clearTimeout(timer);
+      signal?.removeEventListener('abort', giveUp);
+    };
+    const fail = (error: unknown) => {
+      settle();
       socket.off('connect', succeed);
       socket.destroy();
       reject(error instanceof PodsocksError ? error : dialError(options, error));
     };
+    const giveUp = () => fail(givenUp());
     const succeed = () => {
-      clearTimeout(timer);
+      settle();
       socket.off('error', fail);
       resolve(connection);
     };
+    signal?.addEventListener('abort', giveUp);
     socket.once('connect', succeed);
     socket.once('error', fail);
   });

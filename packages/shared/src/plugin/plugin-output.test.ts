@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
 import { createLogger } from '../runtime/log.ts';
 import { PluginOutput } from './plugin-output.ts';
 
@@ -76,4 +76,29 @@ it('keeps little of a line without an end', () => {
   output.end();
   expect(lines).toHaveLength(1);
   expect(lines[0]!.msg.length).toBeLessThan(600);
+});
+
+const SECRET = 'hunter2'.repeat(9);
+
+it.each([
+  ['where a line is cut', `${'x'.repeat(480)}${SECRET}`, 'and the rest\n'],
+  ['behind others, in a line that is cut', `${SECRET} `.repeat(20), 'and the rest\n'],
+  ['in the middle of a line that is too long', `${'x'.repeat(600)}${SECRET}${'y'.repeat(1_970)}\n`, '\n'],
+  ['in two parts', `psk ${SECRET.slice(0, 30)}`, `${SECRET.slice(30)}\n`],
+])('shows no part of a secret: %s', (_, ...parts) => {
+  const { lines, output } = recorded(`psk=${SECRET}`);
+  for (const part of parts) output.feed('stderr', Buffer.from(part));
+  output.end();
+  expect(lines).toHaveLength(1);
+  for (const said of [lines[0]!.msg, output.lastWords()]) expect(said).not.toMatch(/hunt|unte|nter|ter2|er2h/);
+});
+
+it('shows no part of a secret whose beginning was left out in a flood', () => {
+  const { lines, output } = recorded(`psk=${SECRET}`);
+  output.feed('stderr', Buffer.from('y\n'.repeat(60)));
+  output.feed('stderr', Buffer.from(`psk ${SECRET.slice(0, 30)}`));
+  const later = vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 11_000);
+  onTestFinished(() => later.mockRestore());
+  output.feed('stderr', Buffer.from(`${SECRET.slice(30)}\n`));
+  expect(lines.at(-1)?.msg).toBe('obfs-local: psk [redacted]');
 });

@@ -1,11 +1,18 @@
 import { once } from 'node:events';
-import { describe, expect, it } from 'vitest';
+import { connect } from 'node:net';
+import { attemptTimeout } from '@podsocks/shared/net/dial';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { answerInformation, startFakeServer } from '../../server-fixtures.ts';
 import { probeServer } from '../../server-probe.ts';
 import { serverDialler } from '../dial-server.ts';
 import { connectThrough, type ThroughOptions } from './connect-through.ts';
 import { startHttpProxy, startSocksProxy, startStranger } from './proxy-fixtures.ts';
 import type { Upstream } from './upstream.ts';
+
+vi.mock('node:net', async original => {
+  const net = await original<typeof import('node:net')>();
+  return { ...net, connect: vi.fn(net.connect) };
+});
 
 const OPTIONS: ThroughOptions = { timeout: 2_000, noDelay: true, ipv6First: false };
 const USER = { name: 'ada', password: 'hunter2' };
@@ -35,6 +42,17 @@ describe.each(KINDS)('by a proxy that speaks %s', (kind, start) => {
     expect(outcome).toMatchObject({ kind: 'podsocks' });
     expect(proxy.asked).toEqual([`server.example:${port}`]);
     await expect.poll(proxy.open).toBe(0);
+  });
+
+  it('a name that is not ASCII is given as DNS has it, or not at all', async () => {
+    const { server } = await startFakeServer(() => {});
+    const proxy = await start({ hosts: { 'xn--bcher-kva.example': '127.0.0.1' } });
+    const upstream = by(kind, proxy.port);
+    (await connectThrough(upstream, { ...server, host: 'b\u00fccher.example' }, OPTIONS)).destroy();
+    for (const host of ['\u0000', 'x\u001b', 'x'.repeat(256)]) {
+      await expect(connectThrough(upstream, { ...server, host }, OPTIONS)).rejects.toMatchObject({ code: 'ERR_DIAL' });
+    }
+    expect(proxy.asked).toEqual([`xn--bcher-kva.example:${server.port}`]);
   });
 
   it('a plain server is known by its silence, whatever the proxy has said before', async () => {
@@ -79,6 +97,19 @@ describe.each(KINDS)('by a proxy that speaks %s', (kind, start) => {
       expect(error.message).not.toContain('hunter');
     }
     await expect.poll(proxy.open).toBe(0);
+  });
+
+  it('each address of its name has its time, and no timer stays behind', async () => {
+    const { server } = await startFakeServer(() => {});
+    const proxy = await start();
+    const timers = vi.spyOn(globalThis, 'setTimeout');
+    onTestFinished(() => timers.mockRestore());
+    (await connectThrough(by(kind, proxy.port), server, OPTIONS)).destroy();
+    expect(connect).toHaveBeenCalledWith(
+      expect.objectContaining({ port: proxy.port, autoSelectFamilyAttemptTimeout: attemptTimeout(OPTIONS.timeout) }),
+    );
+    // The library's own is never cleared, so it has to be short.
+    expect(Math.max(...timers.mock.calls.map(([, delay = 0]) => delay))).toBeLessThanOrEqual(OPTIONS.timeout + 1_000);
   });
 
   it('a server that the proxy does not reach is told from the proxy', async () => {

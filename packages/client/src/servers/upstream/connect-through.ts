@@ -1,6 +1,7 @@
 import { request } from 'node:http';
 import { connect, type LookupFunction, type Socket, type TcpNetConnectOpts } from 'node:net';
-import { KEEP_ALIVE_DELAY_MS } from '@podsocks/shared/net/dial';
+import { domainToASCII } from 'node:url';
+import { attemptTimeout, KEEP_ALIVE_DELAY_MS } from '@podsocks/shared/net/dial';
 import type { Endpoint } from '@podsocks/shared/net/listener';
 import { systemLookup } from '@podsocks/shared/net/lookup';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
@@ -25,7 +26,8 @@ export interface ThroughOptions {
  *   first. Whoever speaks before that is refused, so no byte gets lost.
  * @throws PodsocksError ERR_DIAL or ERR_TIMEOUT; the message says whether the proxy failed or could not reach the host.
  */
-export async function connectThrough(upstream: Upstream, to: Endpoint, options: ThroughOptions): Promise<Socket> {
+export async function connectThrough(upstream: Upstream, given: Endpoint, options: ThroughOptions): Promise<Socket> {
+  const to = { host: asciiName(given.host), port: given.port };
   const deadline = new Deadline(options.timeout, options.signal);
   const { signal } = deadline;
   const proxy = `the proxy ${formatTarget(upstream)}`;
@@ -39,7 +41,7 @@ export async function connectThrough(upstream: Upstream, to: Endpoint, options: 
       socket = opened;
     });
     stage = `${proxy} does not say whether it has reached ${formatTarget(to)}`;
-    if (upstream.kind === 'socks5') await askSocks5(socket, upstream, to, proxy);
+    if (upstream.kind === 'socks5') await askSocks5(socket, upstream, to, proxy, options.timeout);
     else await askHttp(socket, upstream, to, proxy);
     signal.throwIfAborted();
     return socket;
@@ -54,15 +56,33 @@ export async function connectThrough(upstream: Upstream, to: Endpoint, options: 
   }
 }
 
+/** A name as it is looked up (RFC 5891): the system's resolver does that by itself, proxies do not. */
+function asciiName(host: string): string {
+  const name = /^[!-~]*$/.test(host) ? host : domainToASCII(host);
+  if (name !== '' && name.length <= MAX_NAME_LENGTH) return name;
+  throw new PodsocksError(
+    'ERR_DIAL',
+    `${JSON.stringify(host.slice(0, MOST_SHOWN))} is no name that a proxy could look up`,
+  );
+}
+
+/** Of SOCKS5, and of DNS. */
+const MAX_NAME_LENGTH = 255;
+
+const MOST_SHOWN = 80;
+
 function connected(
   { host, port }: Upstream,
-  { noDelay, ipv6First }: ThroughOptions,
+  { noDelay, ipv6First, timeout }: ThroughOptions,
   opened: (socket: Socket) => void,
 ): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const lookup: LookupFunction = systemLookup(ipv6First);
-    const options = { host, port, noDelay, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS, lookup };
-    const socket = connect(options as TcpNetConnectOpts);
+    const socket = connect({
+      ...{ host, port, noDelay, lookup },
+      ...{ keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS },
+      autoSelectFamilyAttemptTimeout: attemptTimeout(timeout),
+    } as TcpNetConnectOpts);
     opened(socket);
     socket.once('connect', () => resolve(socket));
     // Node has a list of errors of a name with several addresses, under the code of the first.
@@ -74,14 +94,20 @@ function connected(
   });
 }
 
-async function askSocks5(socket: Socket, { user, host, port }: Upstream, to: Endpoint, proxy: string): Promise<void> {
+async function askSocks5(
+  socket: Socket,
+  { user, host, port }: Upstream,
+  to: Endpoint,
+  proxy: string,
+  timeout: number,
+): Promise<void> {
   try {
     await SocksClient.createConnection({
       command: 'connect',
       proxy: { host, port, type: 5, ...(user && { userId: user.name, password: user.password }) },
       destination: { host: to.host, port: to.port },
       existing_socket: socket,
-      timeout: NEVER_MS,
+      timeout: timeout + AFTER_DEADLINE_MS,
     });
   } catch (error) {
     throw new PodsocksError('ERR_DIAL', socksComplaint(error, proxy, to, user !== undefined));
@@ -97,8 +123,8 @@ async function askSocks5(socket: Socket, { user, host, port }: Upstream, to: End
   if (isEarly) throw talkative(proxy);
 }
 
-/** There is a deadline already. */
-const NEVER_MS = 2 ** 31 - 1;
+/** There is a deadline already. But the library never clears its timer, which keeps 3 kB until it is over. */
+const AFTER_DEADLINE_MS = 1_000;
 
 /** The library's words begin with what has happened, and some end with the name of the reply. */
 function socksComplaint(error: unknown, proxy: string, to: Endpoint, hasUser: boolean): string {
