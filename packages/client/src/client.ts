@@ -151,7 +151,7 @@ export async function startClient(
       if (asks) await pool.active.extensions.ask();
       if (isStopping) return undefined;
       const { known } = pool.active.extensions;
-      const reached = config.lan === undefined ? [] : lanAddresses();
+      const reached = lanAddresses().filter(address => gate?.admits(address));
       return {
         status: status(),
         known,

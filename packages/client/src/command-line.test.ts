@@ -222,6 +222,14 @@ describe('ss-local', () => {
     for (const secret of secrets) expect(out).not.toContain(secret);
   });
 
+  test('a URL ahead of a subcommand wins over the environment, as it does without one', async () => {
+    const url = formatSsUrl({ method: METHOD, password: KEY, host: '127.0.0.1', port: 1 });
+    const env = { SS_SERVER: 'other.example', SS_SERVER_PORT: '2' };
+    const { code, out, err } = await run([url, 'doctor'], env);
+    expect({ code, err }).toEqual({ code: 11, err: '' });
+    expect(out).toMatch(/^127\.0\.0\.1:1\n/);
+  });
+
   test('--check says nothing of cluster DNS, server lists and other machines where there are none', async () => {
     const { out } = await run(['--check', SERVER_URL]);
     expect(out).not.toMatch(/cluster DNS|DNS zones|DNS upstream|server list|other machines|forward|map/);
@@ -236,6 +244,8 @@ describe('ss-local', () => {
   test.each([
     [[], 'ss-local: no server; '],
     [['ss://hunter2'], 'ss-local: ss://URL: the ss:// URL is not usable: '],
+    [['stauts'], 'ss-local: an argument is neither an ss:// URL nor one of the subcommands: status, doctor,'],
+    [[SERVER_URL, 'stauts'], 'ss-local: an argument is neither'],
     [['hunter2'], 'ss-local: ss://URL: the ss:// URL is not usable: it has to begin with ss://'],
     [[SERVER_URL, 'hunter2'], 'ss-local: ss://URL: the ss:// URL is not usable: '],
     [
@@ -244,7 +254,7 @@ describe('ss-local', () => {
     ],
     [[SERVER_URL, '--lan-allow', '10.0.0.0/8'], 'ss-local: --lan-allow: says whom --lan lets in; add --lan'],
     [[SERVER_URL, '-L', '1000:a:1', '-L', '1000:b:1'], 'ss-local: -L (--forward): 127.0.0.1:1000/tcp is to be two'],
-    [[SERVER_URL, '-L', '1080:a:1'], 'ss-local: -L (--forward): 127.0.0.1:1080/tcp is to be two things; give each'],
+    [[SERVER_URL, '-L', '1080:a:1'], 'ss-local: -L (--forward): 127.0.0.1:1080/tcp belongs to SOCKS and HTTP (-b, -l)'],
     [
       ['--servers-url', 'https://a.example/hunter2', '--servers-file', 'x'],
       '--servers-url and --servers-file both say',
@@ -265,6 +275,7 @@ describe('ss-local', () => {
     [[SERVER_URL, '-d', '10.0.0.1'], 'ss-local: -d (--nameserver): names are looked up by ss-server; leave it out'],
     [['--lokal-port', '1'], '(did you mean --local-port?)'],
     [['-s'], 'ss-local: option -s argument missing; see: ss-local --help'],
+    [[SERVER_URL, '-s', 'other', 'doctor'], 'ss-local: ss://URL and -s (--server) both say how to reach the server'],
     [[SERVER_URL, 'status', '-l'], 'argument missing; see: ss-local --help'],
   ])('returns 2 for %#', async (argv, message) => {
     const { code, out, err, started } = await run(argv);

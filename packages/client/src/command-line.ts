@@ -1,4 +1,5 @@
 import type { Endpoint } from '@podsocks/shared/net/listener';
+import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { launch, printWarnings, runProgram, type Surroundings } from '@podsocks/shared/runtime/lifecycle';
 import type { Logger } from '@podsocks/shared/runtime/log';
 import { summary } from '@podsocks/shared/settings/common-config';
@@ -25,7 +26,7 @@ Examples:
   ss-local -s node.example.com -p 30888 --password-file key
   ss-local -c servers.json                   several servers
   ss-local run -- curl http://web.default/   a program whose connections go through it
-  ss-local doctor web.default:80             what works on the way there, and what does not
+  ss-local "ss://…" doctor web.default:80    what works on the way there, and what does not
 
 Flags win over the environment, the environment over the file, the file over defaults.`;
 
@@ -54,9 +55,10 @@ export async function main(
 ): Promise<number> {
   const silently = { ...surroundings, stdout: { write: () => true } };
   const given = argv.some(isServerUrl)
-    ? withoutUrlsAhead(commandLine(argv, env, silently, client).program, argv, env)
-    : { argv, env };
-  const { program, exitCode } = commandLine(given.argv, given.env, surroundings, client);
+    ? withoutUrlsAhead(commandLine(argv, env, silently, client).program, argv)
+    : { argv, urls: [] };
+  const { program, exitCode } = commandLine(given.argv, env, surroundings, client);
+  if (given.urls.length > 0) program.setOptionValue('url', given.urls);
   return (await runProgram(program, given.argv, surroundings)) || exitCode();
 }
 
@@ -71,7 +73,8 @@ function commandLine(
   const program = createProgram(about, CLIENT_SETTINGS, stdout).addHelpText('after', HELP);
   let exitCode = 0;
 
-  program.action(async (url: string | undefined) => {
+  program.action(async (url: string | readonly string[] | undefined) => {
+    if ([url ?? []].flat().some(text => MISSPELT.test(text))) throw noSubcommand(program);
     const loaded = loadClient({ ...program.opts(), url }, env);
     if (program.opts().check) {
       printWarnings(NAME, loaded, surroundings);
@@ -95,6 +98,15 @@ function commandLine(
     },
   });
   return { program, exitCode: () => exitCode };
+}
+
+/** What no part of a URL looks like. */
+const MISSPELT = /^[a-z]+(-[a-z]+)?$/;
+
+/** Quotes nothing: it may be a password in the wrong place. */
+function noSubcommand({ commands }: Command): PodsocksError {
+  const names = commands.map(command => command.name()).join(', ');
+  return new PodsocksError('ERR_USAGE', `an argument is neither an ss:// URL nor one of the subcommands: ${names}`);
 }
 
 type Row = [label: string, value: string];

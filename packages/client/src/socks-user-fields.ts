@@ -49,6 +49,9 @@ export function socksUsersOf(given: Given, file: File, warn: Warn): readonly Soc
     }
     if (names.has(user.username)) throw wrong(`${from}: a user name is there twice; give each user its own`);
     names.add(user.username);
+    // RFC 7617 section 2
+    if (user.username.includes(':'))
+      warn(`${from}: a user name has a colon, and so works by SOCKS only, not by HTTP; leave it out`);
   }
   return users ?? [];
 }

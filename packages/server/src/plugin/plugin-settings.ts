@@ -1,8 +1,8 @@
 import { type PluginConfig, pluginOf } from '@podsocks/shared/plugin/fields';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
+import type { Mode } from '@podsocks/shared/settings/mode';
 import type { Sourced, Warn } from '@podsocks/shared/settings/settings';
 import { formatTarget } from '@podsocks/shared/wire/address';
-import type { ServerConfig } from '../config.ts';
 
 interface Given {
   readonly plugin?: Sourced<string>;
@@ -11,17 +11,23 @@ interface Given {
   readonly reusePort?: Sourced<boolean>;
 }
 
+interface Listening {
+  readonly mode: Mode;
+  readonly listen: readonly { readonly host: string; readonly port: number }[];
+  readonly reusePort: boolean;
+}
+
 /**
  * What of the configuration a plugin is, and changes: it listens where clients connect to.
  *
  * @throws PodsocksError ERR_CONFIG where it cannot.
  */
-export function withPlugin(
-  config: ServerConfig,
+export function withPlugin<Config extends Listening>(
+  config: Config,
   given: Given,
   environment: Readonly<Record<string, string | undefined>>,
   warn: Warn,
-): ServerConfig {
+): Config & { readonly plugin?: PluginConfig } {
   const plugin: PluginConfig | undefined = pluginOf(given, environment);
   if (plugin === undefined) return config;
   if (config.mode === 'udp_only') {

@@ -1,4 +1,5 @@
 import { PodsocksError } from '../runtime/errors.ts';
+import { quotedBriefly } from '../runtime/printable.ts';
 
 /** The AEAD primitives that a backend can offer. */
 export type Aead = 'aes-128-gcm' | 'aes-192-gcm' | 'aes-256-gcm' | 'chacha20-poly1305' | 'xchacha20-poly1305';
@@ -82,9 +83,12 @@ export function methodNamed(name: string): Method {
     const instead = /chacha|salsa/.test(wanted) ? '2022-blake3-chacha20-poly1305' : DEFAULT_METHOD;
     throw new PodsocksError(
       'ERR_CONFIG',
-      `method "${name}" does not authenticate what it encrypts and is not offered; use "${instead}", ` +
+      `method ${quotedBriefly(name)} does not authenticate what it encrypts and is not offered; use "${instead}", ` +
         `or "${/chacha|salsa/.test(wanted) ? 'chacha20-ietf-poly1305' : 'aes-256-gcm'}" where the other end knows no 2022 method`,
     );
   }
-  throw new PodsocksError('ERR_CONFIG', `method "${name}" is unknown; use one of ${METHOD_NAMES.join(', ')}`);
+  throw new PodsocksError(
+    'ERR_CONFIG',
+    `method ${quotedBriefly(name)} is unknown; use one of ${METHOD_NAMES.join(', ')}`,
+  );
 }

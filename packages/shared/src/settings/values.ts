@@ -1,5 +1,6 @@
 import { isIP, isIPv6 } from 'node:net';
 import { PodsocksError } from '../runtime/errors.ts';
+import { hasUnseen, quotedBriefly } from '../runtime/printable.ts';
 
 export const asText = (text: string): string => text;
 
@@ -49,12 +50,16 @@ export interface HostPort {
   readonly port?: number;
 }
 
+/** RFC 1035 section 2.3.4, as text and without the dot at its end; with it one more. */
+const MAX_NAME_LENGTH = 254;
+
 /** `host`, `host:port`, `[IPv6]:port` or a bare IPv6 address, as shadowsocks-libev takes them. */
 export function parseHost(text: string): HostPort {
   if (isIPv6(text)) return { host: text };
   const [, address, name, port] = /^(?:\[([^\]]+)\]|([^\s:/?#[\]@%]+))(?::(\d+))?$/.exec(text) ?? [];
   const host = address ?? name;
-  if (host === undefined || (address !== undefined && !isIPv6(address))) {
+  const isName = name !== undefined && name.length <= MAX_NAME_LENGTH && !hasUnseen(name);
+  if (host === undefined || !(isName || isIPv6(address ?? ''))) {
     throw new PodsocksError('ERR_CONFIG', `${quoted(text)} is not a host; give a name, an IP address or host:port`);
   }
   return port === undefined ? { host } : { host, port: parseListenPort(port) };
@@ -68,5 +73,5 @@ export function parseAddress(text: string): string {
 
 /** For messages: short, on one line, and not at all where it looks like an ss:// URL in the wrong place. */
 function quoted(text: string): string {
-  return /@|:\/\//.test(text) ? 'what is given' : JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text);
+  return /@|:\/\//.test(text) ? 'what is given' : quotedBriefly(text);
 }
