@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startPlugin } from '@podsocks/shared/plugin/plugin';
@@ -103,7 +103,8 @@ export async function startClientThrough(options: PluginClientOptions): Promise<
  * second listens at the port that the plugin was told as SS_LOCAL_PORT (the server at its own, the plugin at a
  * client's).
  */
-function bothListen(port: number): Ready {
+function bothListen(port: number): number | Ready {
+  if (process.platform !== 'linux') return port;
   return async pid => {
     const inner = await localPortOfPlugin(pid);
     return inner !== undefined && (await isPortTaken(pid, 'tcp', inner)) && (await isPortTaken(pid, 'tcp', port));
@@ -111,7 +112,9 @@ function bothListen(port: number): Ready {
 }
 
 async function localPortOfPlugin(pid: number): Promise<number | undefined> {
-  for (const child of (await readIfThere(`/proc/${pid}/task/${pid}/children`)).split(' ').filter(Boolean)) {
+  const threads = await readdir(`/proc/${pid}/task`).catch(() => []);
+  const children = await Promise.all(threads.map(thread => readIfThere(`/proc/${pid}/task/${thread}/children`)));
+  for (const child of children.join(' ').split(' ').filter(Boolean)) {
     const environment = (await readIfThere(`/proc/${child}/environ`)).split('\0');
     const found = environment.map(entry => /^SS_LOCAL_PORT=(\d+)$/.exec(entry)?.[1]).find(Boolean);
     if (found !== undefined) return Number(found);

@@ -40,7 +40,7 @@ export interface ClientOptions {
   /** Without it UDP ASSOCIATE is refused. */
   readonly udp?: Udp | undefined;
   /** When it is ready, which listens at a port; by itself as soon as it accepts connections there. */
-  readonly ready?: (port: number) => Ready;
+  readonly ready?: (port: number) => number | Ready;
 }
 
 /** One started end of a tunnel. `port` is where it listens, on 127.0.0.1. */

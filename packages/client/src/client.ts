@@ -151,7 +151,7 @@ export async function startClient(
       if (asks) await pool.active.extensions.ask();
       if (isStopping) return undefined;
       const { known } = pool.active.extensions;
-      const reached = lanAddresses().filter(address => gate?.admits(address));
+      const reached = gate === undefined ? [] : lanAddresses();
       return {
         status: status(),
         known,

@@ -7,6 +7,7 @@ import { BASIC_CHALLENGE } from './http/basic-credentials.ts';
 import type { SocksUser } from './socks-users.ts';
 import type { ClientStatus } from './status/client-status.ts';
 import { isStatus } from './status/status-shape.ts';
+import { onUnaskedUpgrade } from './unasked-upgrade.ts';
 
 /** What a status may take; there are never so many servers. */
 const MAX_BYTES = 4 * 1024 * 1024;
@@ -54,7 +55,7 @@ function ask(
   return new Promise(resolve => {
     const none = () => resolve(undefined);
     const auth = access && { auth: `${access.username}:${access.password}` };
-    get({ host, port, path: '/v1/status', agent: false, signal, ...auth }, async response => {
+    const asked = get({ host, port, path: '/v1/status', agent: false, signal, ...auth }, async response => {
       let text = '';
       if (response.statusCode === 401) {
         response.destroy();
@@ -74,11 +75,8 @@ function ask(
       } finally {
         response.destroy();
       }
-    })
-      .on('upgrade', (_response, socket) => {
-        socket.destroy();
-        none(); // Node would say nothing at all
-      })
-      .on('error', none);
+    });
+    asked.on('error', none);
+    onUnaskedUpgrade(asked, none);
   });
 }

@@ -6,6 +6,7 @@ import { StreamDuplex } from '@podsocks/shared/net/stream-duplex';
 import { INFORMATION_HOST } from '@podsocks/shared/wire/information';
 import { Deadline } from './servers/deadline.ts';
 import { type KnownServer, noInformation, readInformation } from './servers/known-server.ts';
+import { onUnaskedUpgrade } from './unasked-upgrade.ts';
 
 export type { KnownServer } from './servers/known-server.ts';
 
@@ -70,14 +71,11 @@ function fetchInformation(stream: StreamDuplex, signal: AbortSignal): Promise<st
   return new Promise((resolve, reject) => {
     const { host, port: defaultPort } = INFORMATION_HOST;
     const bounds = { signal, maxHeaderSize: MAX_HEADER_BYTES };
-    get({ host, defaultPort, path: '/v1/info', createConnection: () => stream, ...bounds }, response =>
+    const asked = get({ host, defaultPort, path: '/v1/info', createConnection: () => stream, ...bounds }, response =>
       readBody(response).then(resolve, reject),
-    )
-      .on('upgrade', ({ statusCode }, socket) => {
-        socket.destroy();
-        reject(noInformation(`HTTP status ${statusCode}`)); // Node would say nothing at all
-      })
-      .on('error', reject);
+    );
+    asked.on('error', reject);
+    onUnaskedUpgrade(asked, status => reject(noInformation(`HTTP status ${status}`)));
   });
 }
 

@@ -11,7 +11,7 @@ const WEB = 'web.default.svc.prod.k8s';
 const query = queryBytes(WEB, { payloadBytes: 1232 });
 
 /** A local DNS whose server is yet to say what it is. */
-async function startUnheard() {
+async function startUnheard(servers: readonly Endpoint[] = []) {
   const server = {
     kind: 'unknown',
     known: undefined as { readonly nameservers: readonly Endpoint[] } | undefined,
@@ -20,7 +20,7 @@ async function startUnheard() {
   const router = { clusterDomain: 'cluster.local', clusterNetworks: [] };
   const system = await fakeServer(zone({}));
   const dns = await startClusterDns({
-    config: { listen: [{ host: '127.0.0.1', port: 0 }], servers: [], zones: [], upstreams: [system.at] },
+    config: { listen: [{ host: '127.0.0.1', port: 0 }], servers, zones: [], upstreams: [system.at] },
     pool: { active: { extensions: server } } as unknown as ServerPool,
     router,
     mapped: new MappedNames([]),
@@ -32,16 +32,23 @@ async function startUnheard() {
 }
 
 describe('a server that has not said what it is', () => {
-  it('is waited for, lest names of its cluster are asked of others', async () => {
-    const { at, server, router, system } = await startUnheard();
+  it.each([
+    ['its DNS servers are to be named', false],
+    ['they are known already', true],
+  ])('is waited for, lest names of its cluster are asked of others: %s', async (_, isKnown) => {
     const cluster = await fakeServer(zone({ [WEB]: ['10.96.0.7'] }));
+    const { at, server, router, system } = await startUnheard(isKnown ? [cluster.at] : []);
+    let asked = 0;
     server.heard = async () => {
+      asked++;
       await new Promise(setImmediate);
       server.known = { nameservers: [cluster.at] };
       router.clusterDomain = 'prod.k8s';
     };
     expect(said(await askUdp(at, query))).toEqual([`${WEB} A 10.96.0.7`]);
     expect(system.asked).toEqual([]);
+    await askUdp(at, query);
+    expect(asked).toBe(1);
   });
 
   it.each([

@@ -39,6 +39,7 @@ export async function startClusterDns(options: ClusterDnsOptions): Promise<Clust
       zones,
       networks: () => router.clusterNetworks,
       nameservers: () => (servers.length > 0 ? servers : (known()?.nameservers ?? [])),
+      isHeard: () => known() !== undefined || pool.active.extensions.kind === 'plain',
       heard: () => pool.active.extensions.heard(),
       obstacle: () => (pool.active.extensions.kind === 'unknown' ? SILENT : NOT_NAMED),
     },

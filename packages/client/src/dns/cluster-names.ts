@@ -10,6 +10,8 @@ export interface ClusterNames {
   networks(): readonly string[];
   /** Its DNS servers, as they are called there, in the order to be asked. */
   nameservers(): readonly Endpoint[];
+  /** Whether the server has said what its cluster is, or that it never will. */
+  isHeard(): boolean;
   /** Waits for what is not known yet, where that may come soon. Never rejects. */
   heard(): Promise<void>;
   /** Why no DNS server of it is known, and what to do. */

@@ -62,7 +62,7 @@ export interface DnsLab {
 }
 
 /** Of a cluster of which all is known that will be. */
-export const HEARD = { heard: async () => {}, obstacle: () => 'nobody names one' };
+export const HEARD = { isHeard: () => true, heard: async () => {}, obstacle: () => 'nobody names one' };
 
 export interface LabOptions extends Partial<LocalDnsOptions> {
   readonly clusterSays?: Script;

@@ -100,7 +100,7 @@ export class Responder {
     }
     const own = this.#ownReply(query);
     if (own !== undefined) return encodeReply(query, own);
-    if (this.#options.cluster.nameservers().length === 0) await this.#heard();
+    if (!this.#options.cluster.isHeard()) await this.#heard();
     const { zones, cache } = this.#current();
     const side = zones.has(query.name) ? 'cluster' : 'system';
     const key = queryKey(query);

@@ -1,13 +1,12 @@
 import { Resolver } from 'node:dns';
 import { isIP } from 'node:net';
-import { networkInterfaces } from 'node:os';
 import { DNS_PORT, parseResolvConf } from '@podsocks/shared/dns/resolv-conf';
 import { WatchedFile } from '@podsocks/shared/dns/watched-file';
-import { readAddress } from '@podsocks/shared/matching/ip-address';
 import type { Endpoint } from '@podsocks/shared/net/listener';
 import { parseHost } from '@podsocks/shared/settings/values';
 import { targetOf } from '@podsocks/shared/wire/address';
-import { plainAddress } from '../listen/machine-addresses.ts';
+import { ipv4OfMapped } from '@podsocks/shared/wire/mapped-address';
+import { isOfThisMachine } from '../listen/client-gate.ts';
 
 export interface SystemResolversOptions {
   readonly platform: NodeJS.Platform;
@@ -64,28 +63,22 @@ function isPlaceholder(address: string): boolean {
 export function isItself(
   { host, port }: Endpoint,
   listening: readonly Endpoint[],
-  interfaces: typeof networkInterfaces = networkInterfaces,
+  isOwn: (address: string) => boolean = isOfThisMachine,
 ): boolean {
   const address = reachedAt(host);
   return listening.some(own => {
     if (own.port !== port) return false;
-    return own.host === address || (isWildcard(own.host) && isOfThisMachine(address, interfaces));
+    return own.host === address || (isWildcard(own.host) && isOwn(address));
   });
 }
 
 /** Where questions to an address arrive, as the system writes it: those to all addresses are for loopback. */
 function reachedAt(host: string): string {
-  const address = plainAddress(targetOf(host, DNS_PORT).host);
+  const { host: written } = targetOf(host, DNS_PORT);
+  const address = ipv4OfMapped(written) ?? written;
   return { '0.0.0.0': '127.0.0.1', '::': '::1' }[address] ?? address;
 }
 
 function isWildcard(address: string): boolean {
   return address === '0.0.0.0' || address === '::';
-}
-
-function isOfThisMachine(address: string, interfaces: typeof networkInterfaces): boolean {
-  const bytes = readAddress(address);
-  if (bytes === undefined) return false;
-  if (address === '::1' || (bytes.family === 4 && bytes.d >>> 24 === 127)) return true;
-  return Object.values(interfaces()).some(all => all?.some(own => own.address === address));
 }

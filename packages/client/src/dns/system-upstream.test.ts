@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { a, reply, type Script, zone } from '@podsocks/shared/dns/fake-dns-fixtures';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { isOfThisMachine } from '../listen/client-gate.ts';
 import { fakeServer, queryFor, said } from './dns-fixtures.ts';
 import { answerFor } from './raw-answer.ts';
 import { isItself, systemResolvers } from './system-resolvers.ts';
@@ -121,7 +122,7 @@ describe('which they are', () => {
 });
 
 describe('whether a server is this one', () => {
-  const interfaces = () => ({ eth0: [{ address: '192.168.1.5', family: 'IPv4' }] }) as never;
+  const isOwn = (address: string) => ['192.168.1.5', 'fe80::5%eth0'].includes(address) || isOfThisMachine(address);
 
   it.each([
     ['127.0.0.1', 53, '127.0.0.1', true],
@@ -139,7 +140,10 @@ describe('whether a server is this one', () => {
     ['127.0.0.1', 53, '::ffff:127.0.0.1', true],
     ['::1', 53, '0.0.0.0', false],
     ['::', 53, '2001:db8::1', false],
+    ['fe80::5%eth0', 53, 'fe80::5%eth0', true],
+    ['::', 53, 'fe80::5%eth0', true],
+    ['::', 53, 'fe80::5%eth1', false],
   ])('that listens on %s port %i, of %s: %s', (host, port, server, expected) => {
-    expect(isItself({ host: server, port: 53 }, [{ host, port }], interfaces)).toBe(expected);
+    expect(isItself({ host: server, port: 53 }, [{ host, port }], isOwn)).toBe(expected);
   });
 });

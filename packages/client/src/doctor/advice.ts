@@ -71,10 +71,12 @@ export function adviceForDial(reply: Exclude<ConnectReply, 'succeeded'> | undefi
   }
 }
 
-/** Of a server that ends connections without a word. */
-export function adviceForEnd({ server, through }: ExaminedServer): string {
+/** Of a server that ends connections without a word. @param isKeyRight as it has shown already. */
+export function adviceForEnd({ server, through }: ExaminedServer, isKeyRight: boolean): string {
+  const refused = 'the target refuses, or there is none of this name: try one that is sure to be there';
+  if (isKeyRight) return refused;
   const between = through === undefined ? '' : `${through} does not reach the server; or `;
-  return `${between}the target refuses, or there is none of this name: try one that is sure to be there; if that ends as well, ${adviceForKey(server)}`;
+  return `${between}${refused}; if that ends as well, ${adviceForKey(server)}`;
 }
 
 /** `web.default.svc…` is in namespace default; of another host nothing is known. */

@@ -5,6 +5,7 @@ import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import type { Target } from '@podsocks/shared/wire/address';
 import { INFORMATION_HOST } from '@podsocks/shared/wire/information';
 import { openTunnelStream } from '../tunnel-stream.ts';
+import { onUnaskedUpgrade } from '../unasked-upgrade.ts';
 import type { ExaminedServer } from './examined-server.ts';
 
 /** Milliseconds for each question. */
@@ -89,10 +90,7 @@ async function request(link: ExaminedServer, path: string, options: OpenOptions)
   return new Promise((resolve, reject) => {
     const begun = (response: IncomingMessage) => resolve({ response, signal });
     const asked = get({ host, defaultPort, path, createConnection: () => stream, signal }, begun);
-    asked.on('upgrade', () => {
-      stream.destroy();
-      reject(senseless()); // Node would say nothing at all
-    });
+    onUnaskedUpgrade(asked, () => reject(senseless()));
     asked.on('error', error => {
       stream.destroy();
       if (signal.aborted) reject(new PodsocksError('ERR_TIMEOUT', `no answer within ${timeout / 1000} s`));

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { formatTarget, type Target } from '@podsocks/shared/wire/address';
+import { isServersFault } from '../carrier.ts';
 import { RefusedTarget } from '../tunnel-stream.ts';
-import { adviceForDial, adviceForEnd, adviceForKey, adviceForReply } from './advice.ts';
+import { adviceForDial, adviceForEnd, adviceForKey, adviceForReply, adviceForTcp } from './advice.ts';
 import { ASK_TIMEOUT_MS, askInformation, openThrough, timeDownload } from './ask-server.ts';
 import type { ExamineOptions } from './examine-options.ts';
 import type { ExaminedServer } from './examined-server.ts';
@@ -91,8 +92,16 @@ export async function examineDial({ link, report }: ExamineOptions, target: Targ
   }
 }
 
-/** Of a server that does not tell what became of a connection, the connection does. */
-export async function examinePlainDial({ link, report }: ExamineOptions, target: Target): Promise<boolean> {
+/**
+ * Of a server that does not tell what became of a connection, the connection does.
+ *
+ * @param isKeyRight as the server has shown already.
+ */
+export async function examinePlainDial(
+  { link, report }: ExamineOptions,
+  target: Target,
+  isKeyRight = false,
+): Promise<boolean> {
   const stage = 'dial';
   const to = formatTarget(target);
   try {
@@ -103,12 +112,14 @@ export async function examinePlainDial({ link, report }: ExamineOptions, target:
       report({
         stage,
         result: 'failed',
-        found: `${to} was asked for, and ${ENDED}`,
-        advice: adviceForEnd(link),
+        found: `${to} was asked for, and ${isKeyRight ? ENDED_THIS : ENDED}`,
+        advice: adviceForEnd(link, isKeyRight),
       });
     return sign !== 'end';
   } catch (error) {
-    report({ stage, result: 'failed', found: messageOf(error), advice: adviceForKey(link.server) });
+    const isAnswer = isServersFault(error as Error);
+    const advice = isAnswer ? adviceForKey(link.server) : adviceForTcp(error, link.server.port, link.through);
+    report({ stage, result: 'failed', found: messageOf(error), advice });
     return false;
   }
 }
@@ -155,3 +166,4 @@ const MOST_SHOWN = 8;
 
 const NO_STATUS = 'the connection stays; more a server of this kind does not tell';
 const ENDED = 'the server ended that connection, too';
+const ENDED_THIS = 'the server ended the connection';

@@ -1,3 +1,4 @@
+import { IncomingMessage } from 'node:http';
 import { PassThrough } from 'node:stream';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { type Target, targetOf } from '@podsocks/shared/wire/address';
@@ -92,6 +93,30 @@ describe('a server that does not tell what it is', () => {
   });
 });
 
+it('speaks of the way there where that fails on the second connection', async () => {
+  const { link } = await start(end);
+  let dials = 0;
+  const refused = new PodsocksError('ERR_DIAL', 'refused', {
+    cause: Object.assign(new Error(), { code: 'ECONNREFUSED' }),
+  });
+  const found = await findings({
+    ...link,
+    dial: timeout => (++dials > 2 ? Promise.reject(refused) : link.dial(timeout)),
+  });
+  expect(found.at(-1)).toMatchObject({ stage: 'dial', advice: expect.stringMatching(/^nothing listens on port/) });
+});
+
+it('does not doubt a key that has been shown to be right', async () => {
+  const known = { podsocks: { version: '1.2.3' }, features: [] };
+  const addresses = json({ answers: [{ data: '10.96.0.1' }] });
+  const { link } = await start(asked => answerInformation(asked, known), addresses, json({ allowed: true }), end);
+  expect((await findings(link)).at(-1)).toMatchObject({
+    stage: 'dial',
+    found: 'web.default:80 was asked for, and the server ended the connection',
+    advice: expect.not.stringContaining('URL'),
+  });
+});
+
 describe('the first sign of a stream', () => {
   it.each([
     ['answer', (stream: PassThrough) => void stream.write('x')],
@@ -104,6 +129,13 @@ describe('the first sign of a stream', () => {
     say(stream);
     expect(await first).toBe(sign);
     expect(stream.destroyed).toBe(true);
+  });
+
+  it('may be an answer that is refused', async () => {
+    const stream = new PassThrough();
+    const first = firstSign(stream);
+    stream.destroy(new PodsocksError('ERR_TIMESTAMP', 'old'));
+    await expect(first).rejects.toThrow('old');
   });
 
   it('is none where nothing comes for a while', async () => {
@@ -156,10 +188,18 @@ describe('what the information host says', () => {
   });
 
   it('is of no use where it stands still', async () => {
+    const late = new AbortController();
+    const timeout = vi.spyOn(AbortSignal, 'timeout').mockImplementation(() => late.signal);
+    onTestFinished(() => timeout.mockRestore());
     const { link } = await start(({ socket, seal }) => {
       socket.write(seal('HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{'));
     });
-    await expect(askInformation(link, '/v1/info', { timeout: 500 })).rejects.toMatchObject({
+    const begun = vi.spyOn(IncomingMessage.prototype, 'setEncoding').mockImplementationOnce(function (this: never) {
+      setImmediate(() => late.abort(new DOMException('late', 'TimeoutError')));
+      return this;
+    });
+    onTestFinished(() => begun.mockRestore());
+    await expect(askInformation(link, '/v1/info')).rejects.toMatchObject({
       code: 'ERR_HEADER',
       message: 'the answer has begun, and does not come to its end',
     });

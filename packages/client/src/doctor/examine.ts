@@ -32,8 +32,10 @@ export async function examine(options: ExamineOptions): Promise<void> {
   const isResolved = name === undefined || (await examineDns(options, name, target?.type === 'name'));
   if (target !== undefined && isResolved) {
     if (!(await examinePolicy(options, target))) return;
-    const dial = known.hasConnectStatus ? examineDial : examinePlainDial;
-    if (!(await dial(options, target))) return;
+    const isReached = known.hasConnectStatus
+      ? await examineDial(options, target)
+      : await examinePlainDial(options, target, true);
+    if (!isReached) return;
   }
   if (isResolved) await examineThroughput(options, link);
 }

@@ -14,7 +14,7 @@ import { OriginAgent } from './origin-agent.ts';
 /** More requests than this that wait for their answers are no pipeline, but a flood. */
 const MOST_UNANSWERED = 64;
 
-/** Bytes that are read behind a request while requests wait: some ordinary heads, or one of the longest. */
+/** Behind so many bytes nothing more is read while requests wait: some ordinary heads, or one of the longest. */
 const READ_AHEAD_BYTES = 64 * 1024;
 
 /** A client that has ended its side, and gets no byte for so long, has gone; as relay.ts has it. */
@@ -56,7 +56,7 @@ export class HttpConnection implements Idling {
   /** Bytes either way, when the clock last looked. */
   #moved = 0;
   #hasBegunHead = false;
-  /** Bytes of the client, when the last answer had ended. */
+  /** Bytes of the client, when at most one request was left without an answer. */
   #readBefore = 0;
   #isHeldBack = false;
 
@@ -199,6 +199,7 @@ export class HttpConnection implements Idling {
   }
 
   #readOn(): void {
+    if (this.#unanswered > 1) return;
     this.#readBefore = this.connection.socket.bytesRead;
     if (this.#isHeldBack && this.#isParsed) this.stream.resume();
     this.#isHeldBack = false;

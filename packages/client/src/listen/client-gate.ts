@@ -34,17 +34,12 @@ export class ClientGate {
 
   /** Whether one more connection of a client may come in; then it has to {@link leave}. @returns why not, if not. */
   enter(client: string): 'its network is not let in (--lan-allow)' | 'it has too many connections' | undefined {
-    if (!this.admits(client)) return 'its network is not let in (--lan-allow)';
     const address = plainAddress(client);
+    if (!contains(this.#allowed, address)) return 'its network is not let in (--lan-allow)';
     const open = this.#open.get(address) ?? 0;
     if (open >= this.#maxPerClient) return 'it has too many connections';
     this.#open.set(address, open + 1);
     return undefined;
-  }
-
-  /** Whether an address is in a network that is let in. */
-  admits(address: string): boolean {
-    return contains(this.#allowed, plainAddress(address));
   }
 
   leave(client: string): void {

@@ -72,8 +72,9 @@ export async function findOrStart(
   const status = wantsMore
     ? undefined
     : await fetchStatus(endpoint, access).catch(error => {
-        // One that asks for a password which we have not is somebody else's, and one of another version of no use.
-        if (isOwnPossible && error instanceof PodsocksError) return undefined;
+        // One that asks for a password, and we have none, is somebody else's; and one of another version is of no use.
+        const isWrongPassword = access !== undefined && error.code === 'ERR_DENIED';
+        if (isOwnPossible && error instanceof PodsocksError && !isWrongPassword) return undefined;
         throw error;
       });
   const there: LentProxy = {

@@ -128,6 +128,13 @@ describe('ss-local run', () => {
     expect(none).toMatchObject({ code: 1, err: `ss-local: ${status.message}\n`, said: [] });
   });
 
+  it('says so where the password that was given for it is wrong', async () => {
+    const status = new PodsocksError('ERR_DENIED', '127.0.0.1:1080 asks for a user name and password');
+    const env = { SS_SOCKS_USERNAME: 'ada', SS_SOCKS_PASSWORD: 'wrong' };
+    const own = await run([...SERVER, 'run', '--', 'curl'], { status, env });
+    expect(own).toMatchObject({ code: 1, err: `ss-local: ${status.message}\n`, said: [] });
+  });
+
   it.each([
     ['the same server', ['-s', 'node.example'], ['spawn']],
     ['another server', ['-s', 'other.example'], ['start', 'spawn', 'close']],

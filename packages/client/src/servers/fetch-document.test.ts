@@ -166,6 +166,15 @@ describe('what it gives', () => {
       code: 'ERR_HEADER',
       message: expect.stringContaining('not https'),
     });
+    const { port } = new URL(url);
+    const proxy = await startHttpProxy({ hosts: { 'list.example': '127.0.0.1' } });
+    const upstream = { kind: 'http', host: '127.0.0.1', port: proxy.port } as const;
+    for (const path of ['ours', 'elsewhere']) {
+      await expect(fetch(`https://list.example:${port}/${path}`, { upstream })).rejects.toMatchObject({
+        code: 'ERR_HEADER',
+        message: expect.stringContaining('a redirection to what is on this machine'),
+      });
+    }
     expect(asked).toBe(0);
   });
 });

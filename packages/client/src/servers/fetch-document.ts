@@ -3,6 +3,7 @@ import { request as requestHttps } from 'node:https';
 import { isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
+import { onUnaskedUpgrade } from '../unasked-upgrade.ts';
 import { Deadline } from './deadline.ts';
 import { formatDocumentUrl, isOfThisMachine, parseDocumentUrl } from './document-url.ts';
 import { connectThrough } from './upstream/connect-through.ts';
@@ -67,14 +68,15 @@ export async function fetchDocument(given: URL, options: FetchOptions): Promise<
 function redirected(from: URL, location: string): URL {
   if (!URL.canParse(location, from.href)) throw refused(from, 'a redirection to what is no URL');
   const url = new URL(location, from);
-  // Not to http of this machine either: nobody out there is to have something asked of it.
+  // Nobody out there is to have something asked of this machine.
+  const isAstray = isOfThisMachine(url) && !isOfThisMachine(from);
   const isDowngrade = from.protocol === 'https:' && url.protocol !== 'https:';
   try {
-    if (!isDowngrade) return parseDocumentUrl(url.href);
+    if (!isAstray && !isDowngrade) return parseDocumentUrl(url.href);
   } catch {
     // Somewhere else without https.
   }
-  throw refused(from, 'a redirection to what is not https');
+  throw refused(from, `a redirection to what is ${isAstray ? 'on this machine' : 'not https'}`);
 }
 
 async function ask(url: URL, { etag, upstream, signal }: FetchOptions): Promise<IncomingMessage> {
@@ -89,10 +91,7 @@ async function ask(url: URL, { etag, upstream, signal }: FetchOptions): Promise<
     const options = { headers, signal, ...(socket ? { createConnection: () => socket } : { agent: false }) };
     const request: ClientRequest = url.protocol === 'https:' ? requestHttps(url, options) : requestHttp(url, options);
     request.once('response', resolve).on('error', reject);
-    request.once('upgrade', ({ statusCode }, socket) => {
-      socket.destroy();
-      reject(refused(url, `HTTP status ${statusCode}`)); // Node would say nothing at all
-    });
+    onUnaskedUpgrade(request, status => reject(refused(url, `HTTP status ${status}`)));
     request.end();
   });
 }

@@ -91,7 +91,7 @@ export class ServerPool {
     this.#options = options;
     this.#dialServer = options.dialServer ?? serverDialler(config);
     this.#now = options.now ?? (() => performance.now());
-    this.#isWatched = probes && (servers.length > 1 || mayChange);
+    this.#isWatched = probes && (new Set(servers.map(serverIdentity)).size > 1 || mayChange);
     this.#links = this.#linksTo(servers);
     this.#choice = new Choice(this.#links[0]!);
     this.#wake = new WakeWatch({ monotonic: this.#now, wall: Date.now, interfaces: networkInterfaces });

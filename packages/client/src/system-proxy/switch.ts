@@ -38,7 +38,7 @@ export async function switchOn(aim: ProxyAim, now: string, options: SwitchOption
   if (state !== undefined) belongsTo(state, options);
   const chosen = await desktop.read();
   const current = state === undefined ? chosen : { ...(await desktop.read(groupsIn(desktop, state.ours))), ...chosen };
-  if (state !== undefined) isOfThisVersion(state, current, options);
+  if (state !== undefined) requireThisVersion(state, current, options);
   const base = state === undefined ? current : withoutUs(current, state);
   const ours = desktop.values(aim, inBoth(base, chosen));
   if (isEmpty(ours)) throw failure(`${desktop.name}: there is nothing whose proxy could be set`);
@@ -86,7 +86,7 @@ export async function switchOff(force: boolean, options: SwitchOptions): Promise
   belongsTo(state, options);
   const groups = groupsIn(desktop, state.before);
   const current = await desktop.read(groups);
-  isOfThisVersion(state, current, options);
+  requireThisVersion(state, current, options);
   const there = inBoth(state.before, current);
   for (const group of groups) if (!groupsIn(desktop, there).includes(group)) print(`${group} is not there any more`);
 
@@ -143,7 +143,7 @@ function belongsTo(state: State, { desktop, file }: SwitchOptions): void {
 }
 
 /** Groups of settings come and go; a setting without one that is not there is one that another version has changed. */
-function isOfThisVersion(state: State, current: Values, { desktop, file }: SwitchOptions): void {
+function requireThisVersion(state: State, current: Values, { desktop, file }: SwitchOptions): void {
   const unknown = desktop.groupOf ? undefined : Object.keys(state.before).find(key => !Object.hasOwn(current, key));
   if (unknown === undefined) return;
   const mend = 'put back what was there by that version, or by hand, and remove the file';

@@ -84,8 +84,9 @@ class DirectUplink implements Uplink {
   #name(host: string): Name | undefined {
     const known = this.#names.get(host);
     if (known !== undefined && (known.address === undefined || performance.now() < known.until)) return known;
+    // One that is old is better than none.
+    if (this.#lookups.underway >= MOST_LOOKUPS / 2 || this.#allLookups.underway >= MOST_LOOKUPS) return known;
     const counts = [this.#lookups, this.#allLookups];
-    if (this.#lookups.underway >= MOST_LOOKUPS / 2 || this.#allLookups.underway >= MOST_LOOKUPS) return undefined;
     for (const count of counts) count.underway++;
     const name: Name = { address: undefined, waiting: new Waiting(), until: 0 };
     forgetFirst(this.#names, MOST_NAMES);

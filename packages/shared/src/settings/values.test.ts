@@ -58,8 +58,8 @@ describe('parsers', () => {
   test('do not quote an ss:// URL that came to the wrong flag', () => {
     expect(() => parseHost('ss://c2VjcmV0@example.com:1')).toThrow(/^what is given is not a host/);
     expect(() => parseHost('a\u202eb')).toThrow(/^"a\?b" is not a host/);
-    expect(() => parseHost('a'.repeat(255))).toThrow(/^"a{40}…" is not a host/);
-    expect(parseHost('b'.repeat(254))).toEqual({ host: 'b'.repeat(254) });
+    expect(() => parseHost('a'.repeat(254))).toThrow(/^"a{40}…" is not a host/);
+    expect(parseHost(`${'b'.repeat(253)}.`)).toEqual({ host: `${'b'.repeat(253)}.` });
     expect(() => parsePort('hunter2@example.com')).toThrow(/^what is given/);
   });
 });

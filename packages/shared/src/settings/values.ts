@@ -50,15 +50,15 @@ export interface HostPort {
   readonly port?: number;
 }
 
-/** RFC 1035 section 2.3.4, as text and without the dot at its end; with it one more. */
-const MAX_NAME_LENGTH = 254;
+/** RFC 1035 section 2.3.4, as text and without the dot at its end. */
+const MAX_NAME_LENGTH = 253;
 
 /** `host`, `host:port`, `[IPv6]:port` or a bare IPv6 address, as shadowsocks-libev takes them. */
 export function parseHost(text: string): HostPort {
   if (isIPv6(text)) return { host: text };
   const [, address, name, port] = /^(?:\[([^\]]+)\]|([^\s:/?#[\]@%]+))(?::(\d+))?$/.exec(text) ?? [];
   const host = address ?? name;
-  const isName = name !== undefined && name.length <= MAX_NAME_LENGTH && !hasUnseen(name);
+  const isName = name !== undefined && name.replace(/\.$/, '').length <= MAX_NAME_LENGTH && !hasUnseen(name);
   if (host === undefined || !(isName || isIPv6(address ?? ''))) {
     throw new PodsocksError('ERR_CONFIG', `${quoted(text)} is not a host; give a name, an IP address or host:port`);
   }

@@ -5,6 +5,7 @@ import { attemptTimeout, KEEP_ALIVE_DELAY_MS } from '@podsocks/shared/net/dial';
 import type { Endpoint } from '@podsocks/shared/net/listener';
 import { systemLookup } from '@podsocks/shared/net/lookup';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
+import { quotedBriefly } from '@podsocks/shared/runtime/printable';
 import { formatTarget } from '@podsocks/shared/wire/address';
 import { SocksClient, SocksClientError } from 'socks';
 import { Deadline } from '../deadline.ts';
@@ -60,16 +61,11 @@ export async function connectThrough(upstream: Upstream, given: Endpoint, option
 function asciiName(host: string): string {
   const name = /^[!-~]*$/.test(host) ? host : domainToASCII(host);
   if (name !== '' && name.length <= MAX_NAME_LENGTH) return name;
-  throw new PodsocksError(
-    'ERR_DIAL',
-    `${JSON.stringify(host.slice(0, MOST_SHOWN))} is no name that a proxy could look up`,
-  );
+  throw new PodsocksError('ERR_DIAL', `${quotedBriefly(host)} is no name that a proxy could look up`);
 }
 
 /** Of SOCKS5, and of DNS. */
 const MAX_NAME_LENGTH = 255;
-
-const MOST_SHOWN = 80;
 
 function connected(
   { host, port }: Upstream,
