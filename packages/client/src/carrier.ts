@@ -78,7 +78,7 @@ export class Carrier {
       else if (way === 'direct') await this.#direct(carried);
       else this.#refuse(carried, { reply: 'notAllowed', reason: `rejected: ${because}` });
     } catch (err) {
-      this.#options.log.error({ ...whoOf(carried), err }, 'this should not happen; the connection is closed');
+      this.#options.log.error({ ...whoOf(asker, target), err }, 'this should not happen; the connection is closed');
       connection.reset();
     } finally {
       carried.transfer.close();
@@ -102,17 +102,10 @@ export class Carrier {
       opened.stream.once('close', () => transfer.close());
       return opened.stream;
     } catch (error) {
-      if (!options.signal?.aborted) this.#noteUnopened(target, asker, error as Error);
+      const level = error instanceof ServerUnreachable ? 'debug' : 'info';
+      if (!options.signal?.aborted) this.#noteRefusal(asker, target, (error as Error).message, error as Error, level);
       throw error;
     }
-  }
-
-  #noteUnopened(target: Target, asker: Asker, error: Error): void {
-    const { activity, log } = this.#options;
-    activity.failed({ target: formatTarget(target), reason: error.message, client: asker.client });
-    const who = whoOf({ request: { target }, asker });
-    if (isServersFault(error)) log.warn(who, `the server's answer was refused: ${error.message}`);
-    else log[error instanceof ServerUnreachable ? 'debug' : 'info'](who, error.message);
   }
 
   /** A stream of ss-local's own, by the tunnel whatever the routes say. @throws PodsocksError as above. */
@@ -154,7 +147,7 @@ export class Carrier {
   /** @param lost servers that were found to be gone while this request waited for them. */
   async #tunnel(carried: Carried, lost: ReadonlySet<ServerLink> = new Set()): Promise<void> {
     const { pool, clock, log, config } = this.#options;
-    const { connection, request, transfer } = carried;
+    const { connection, request, asker, transfer } = carried;
     const reached = await pool.reach({ avoid: lost }).catch(this.#logUnreachable);
     if (reached === undefined) {
       this.#refuse(carried, { reply: 'generalFailure', reason: UNREACHABLE }, 'debug');
@@ -196,13 +189,13 @@ export class Carrier {
     });
     const isServers = error !== undefined && isServersFault(error);
     link.ended(isServers);
-    const context = { ...whoOf(carried), bytesUp, bytesDown };
+    const context = { ...whoOf(asker, request.target), bytesUp, bytesDown };
     if (isServers) {
       log.warn(context, `the server's answer was refused: ${error.message}`);
-      this.#note(carried, error.message);
+      this.#note(asker, request.target, error.message);
     } else if (bytesDown === 0 && endedBy === 'target' && !wantsStatus) {
       log.info(context, NO_ANSWER);
-      this.#note(carried, NO_ANSWER);
+      this.#note(asker, request.target, NO_ANSWER);
     } else log.debug({ ...context, ...(error && { reason: error.message }) }, 'connection closed');
   }
 
@@ -229,7 +222,7 @@ export class Carrier {
       idleTimeout: config.timeout,
       absorb: undefined,
     });
-    const context = { ...whoOf(carried), way: 'direct', because: carried.because, bytesUp, bytesDown };
+    const context = { ...whoOf(asker, request.target), way: 'direct', because: carried.because, bytesUp, bytesDown };
     log.debug({ ...context, ...(error && { reason: error.message }) }, 'connection closed');
   }
 
@@ -252,22 +245,26 @@ export class Carrier {
       connection.close();
       return;
     }
-    this.#note(carried, reason);
-    const { log, expel } = this.#options;
-    const who = whoOf(carried);
-    if (error !== undefined && isServersFault(error)) log.warn(who, `the server's answer was refused: ${reason}`);
-    else log[level](who, reason);
+    this.#noteRefusal(carried.asker, request.target, reason, error, level);
     const said = request.encodeReply(reply);
     if (said.length === 0) {
       connection.reset(); // a forward has no words for it
       return;
     }
-    expel(connection); // it may still read the reply, but not stay
+    this.#options.expel(connection); // it may still read the reply, but not stay
     endWith(connection, said);
   }
 
-  #note({ request, asker }: Carried, reason: string): void {
-    this.#options.activity.failed({ target: formatTarget(request.target), reason, client: asker.client });
+  #noteRefusal(asker: Asker, target: Target, reason: string, error: Error | undefined, level: 'info' | 'debug'): void {
+    const { log } = this.#options;
+    this.#note(asker, target, reason);
+    const who = whoOf(asker, target);
+    if (error !== undefined && isServersFault(error)) log.warn(who, `the server's answer was refused: ${reason}`);
+    else log[level](who, reason);
+  }
+
+  #note({ client }: Asker, target: Target, reason: string): void {
+    this.#options.activity.failed({ target: formatTarget(target), reason, client });
   }
 }
 
@@ -323,12 +320,8 @@ function learnFrom({ extensions }: ServerLink, error: Error | undefined): void {
 }
 
 /** What the log says of a connection. */
-function whoOf({
-  request,
-  asker,
-}: Pick<Carried, 'asker'> & { readonly request: Pick<ConnectRequest, 'target'> }): object {
-  const { client, username } = asker;
-  return { client, ...(username && { user: username }), target: formatTarget(request.target) };
+function whoOf({ client, username }: Asker, target: Target): object {
+  return { client, ...(username && { user: username }), target: formatTarget(target) };
 }
 
 /** Failures of what the server sent, as opposed to failures of sockets. */

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import type { Endpoint } from '@podsocks/shared/net/listener';
+import { isWildcard, reachedAt } from '@podsocks/shared/net/wildcard';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { printable } from '@podsocks/shared/runtime/printable';
 import { flagLayer, type Layer, type Settings, several, single } from '@podsocks/shared/settings/settings';
@@ -76,17 +77,17 @@ function serverOf(given: Layer<typeof DNS_INSTALL_SETTINGS>, running: RunningDns
   if (given.server) return { server: given.server.value, from: given.server.from };
   const listen = running?.dns?.listen ?? [];
   if (listen.length === 0) return { server: DEFAULT_DNS_LISTEN, from: 'the address of the DNS server' };
-  const server = listen.map(reachedAt).find(({ host }) => isIP(host) !== 0 && isLoopback(host));
+  const server = listen.map(endpointOf).find(({ host }) => isIP(host) !== 0 && isLoopback(host));
   if (server) return { server, from: `--dns of ${RUNNING}` };
   // Anybody may have taken the port: questions leave the machine only at the user's own word.
   const shown = printable(listen[0]!).slice(0, MOST_SHOWN);
   throw wrong(`${RUNNING} answers DNS at ${shown}, which is not on loopback; if you trust it, say so: --server`);
 }
 
-function reachedAt(listen: string): Endpoint {
+function endpointOf(listen: string): Endpoint {
   const { host, port = DEFAULT_DNS_LISTEN.port } = parseHost(listen);
   // What listens everywhere is on loopback, too.
-  return { host: { '0.0.0.0': '127.0.0.1', '::': '::1' }[host] ?? host, port };
+  return { host: reachedAt(host), port };
 }
 
 const MOST_SHOWN = 64;
@@ -127,7 +128,7 @@ function noteUnknown(zones: readonly string[], known: readonly string[], note: N
 
 function parseServer(text: string): Endpoint {
   const { host, port = DEFAULT_DNS_LISTEN.port } = parseHost(text);
-  if (isIP(host) && port > 0 && host !== '0.0.0.0' && host !== '::') return { host, port };
+  if (isIP(host) && port > 0 && !isWildcard(host)) return { host, port };
   throw wrong(`${JSON.stringify(text.slice(0, 64))} is no address of a DNS server; give one such as 127.0.0.1:5354`);
 }
 

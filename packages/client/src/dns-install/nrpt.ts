@@ -1,9 +1,10 @@
 import { isIPv4 } from 'node:net';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { formatTarget } from '@podsocks/shared/wire/address';
+import { powerShellQuoted } from '../shell-quoting.ts';
 import type { Backend } from './backend.ts';
 import type { Plan, Step, Wanted } from './plan.ts';
-import { type DnsSystem, powerShell, quoted, refused } from './system.ts';
+import { type DnsSystem, powerShell, refused } from './system.ts';
 
 /** Marks the rule that is ours, as files have it in their first line. */
 const COMMENT = 'Written by ss-local dns install; ss-local dns uninstall removes it';
@@ -73,7 +74,7 @@ function addition(namespaces: readonly string[], { server }: Wanted): Step {
     do: 'run',
     command: powerShell(addScript(namespaces, [server.host])),
     undo: powerShell(
-      `Get-DnsClientNrptRule | Where-Object Comment -eq ${quoted(COMMENT)} | Remove-DnsClientNrptRule -Force`,
+      `Get-DnsClientNrptRule | Where-Object Comment -eq ${powerShellQuoted(COMMENT)} | Remove-DnsClientNrptRule -Force`,
     ),
   };
 }
@@ -81,14 +82,14 @@ function addition(namespaces: readonly string[], { server }: Wanted): Step {
 function removal({ Name, Namespace, NameServers }: Rule): Step {
   return {
     do: 'run',
-    command: powerShell(`Remove-DnsClientNrptRule -Name ${quoted(Name)} -Force`),
+    command: powerShell(`Remove-DnsClientNrptRule -Name ${powerShellQuoted(Name)} -Force`),
     undo: powerShell(addScript(Namespace, NameServers)),
   };
 }
 
 function addScript(namespaces: readonly string[], servers: readonly string[]): string {
-  const list = (items: readonly string[]) => items.map(quoted).join(', ');
-  return `Add-DnsClientNrptRule -Namespace ${list(namespaces)} -NameServers ${list(servers)} -Comment ${quoted(COMMENT)}`;
+  const list = (items: readonly string[]) => items.map(powerShellQuoted).join(', ');
+  return `Add-DnsClientNrptRule -Namespace ${list(namespaces)} -NameServers ${list(servers)} -Comment ${powerShellQuoted(COMMENT)}`;
 }
 
 function isSame(some: readonly string[], others: readonly string[]): boolean {

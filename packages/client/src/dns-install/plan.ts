@@ -1,5 +1,6 @@
 import type { Endpoint } from '@podsocks/shared/net/listener';
-import { type Command, quoted } from './system.ts';
+import { posixWord, powerShellQuoted } from '../shell-quoting.ts';
+import type { Command } from './system.ts';
 
 /** What shall go to ss-local's DNS server, and where that is. */
 export interface Wanted {
@@ -46,15 +47,11 @@ function stepText(step: Step): string {
 /** A command line for a shell; that of PowerShell, which has no need of the program's name, as it is typed there. */
 export function commandText([program, ...args]: Command): string {
   if (program === 'powershell.exe') return args.at(-1)!;
-  return [program, ...args].map(shellWord).join(' ');
+  return [program, ...args].map(posixWord).join(' ');
 }
 
 /** A command line to be typed into PowerShell, which takes a program in quotes for a text, unless it is told to call it. */
 export function powerShellText(command: Command): string {
-  const words = command.map(word => (/^[\w:./\\-]+$/.test(word) ? word : quoted(word)));
+  const words = command.map(word => (/^[\w:./\\-]+$/.test(word) ? word : powerShellQuoted(word)));
   return [...(words[0] === command[0] ? [] : ['&']), ...words].join(' ');
-}
-
-function shellWord(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

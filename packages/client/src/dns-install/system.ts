@@ -43,11 +43,6 @@ export function powerShell(script: string): Command {
   return ['powershell.exe', '-NoProfile', '-NonInteractive', '-Command', script];
 }
 
-/** Text of PowerShell in which nothing has a meaning: of the quotes that end it, typographic ones too, each stands twice. */
-export function quoted(text: string): string {
-  return `'${text.replace(/['\u2018-\u201b]/g, '$&$&')}'`;
-}
-
 function run([program, ...args]: Command): Promise<Ended> {
   return new Promise(resolve => {
     execFile(program, args, { timeout: RUN_TIMEOUT_MS, encoding: 'utf8' }, (error, stdout, stderr) => {

@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { DNS_PORT, parseResolvConf } from '@podsocks/shared/dns/resolv-conf';
 import { WatchedFile } from '@podsocks/shared/dns/watched-file';
 import type { Endpoint } from '@podsocks/shared/net/listener';
+import { isWildcard, reachedAt } from '@podsocks/shared/net/wildcard';
 import { parseHost } from '@podsocks/shared/settings/values';
 import { targetOf } from '@podsocks/shared/wire/address';
 import { ipv4OfMapped } from '@podsocks/shared/wire/mapped-address';
@@ -65,7 +66,7 @@ export function isItself(
   listening: readonly Endpoint[],
   isOwn: (address: string) => boolean = isOfThisMachine,
 ): boolean {
-  const address = reachedAt(host);
+  const address = arrivesAt(host);
   return listening.some(own => {
     if (own.port !== port) return false;
     return own.host === address || (isWildcard(own.host) && isOwn(address));
@@ -73,12 +74,7 @@ export function isItself(
 }
 
 /** Where questions to an address arrive, as the system writes it: those to all addresses are for loopback. */
-function reachedAt(host: string): string {
+function arrivesAt(host: string): string {
   const { host: written } = targetOf(host, DNS_PORT);
-  const address = ipv4OfMapped(written) ?? written;
-  return { '0.0.0.0': '127.0.0.1', '::': '::1' }[address] ?? address;
-}
-
-function isWildcard(address: string): boolean {
-  return address === '0.0.0.0' || address === '::';
+  return reachedAt(ipv4OfMapped(written) ?? written);
 }

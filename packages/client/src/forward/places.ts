@@ -1,5 +1,6 @@
 import { isIPv4 } from 'node:net';
 import type { Endpoint } from '@podsocks/shared/net/listener';
+import { isWildcard } from '@podsocks/shared/net/wildcard';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import type { Sourced } from '@podsocks/shared/settings/settings';
 import { formatTarget, type Target, targetOf } from '@podsocks/shared/wire/address';
@@ -63,7 +64,7 @@ function besideWildcard(taken: ReadonlyMap<string, Place>, host: string): Place 
     const other = taken.get(wildcard);
     if (other !== undefined && isWithin(host, wildcard)) return other;
   }
-  if (!WILDCARDS.includes(host)) return undefined;
+  if (!isWildcard(host)) return undefined;
   for (const [address, other] of taken) if (isWithin(address, host)) return other;
   return undefined;
 }

@@ -1,5 +1,6 @@
 import { BlockList, isIPv6 } from 'node:net';
 import type { Endpoint } from '@podsocks/shared/net/listener';
+import { reachedAt } from '@podsocks/shared/net/wildcard';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { type Fields, number, texts, yesOrNo } from '@podsocks/shared/settings/fields';
 import { type Layer, type Settings, several, single, toggle, type Warn } from '@podsocks/shared/settings/settings';
@@ -103,7 +104,7 @@ export function listenOf(
 export function localEndpointOf({ localAddress, localPort }: Given): Endpoint {
   const [host = DEFAULT_LISTEN.host] = localAddress?.value ?? [];
   const port = localPort?.value ?? DEFAULT_LISTEN.port;
-  return { host: host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host, port };
+  return { host: reachedAt(host), port };
 }
 
 function parseListenHost(text: string): string {

@@ -1,4 +1,5 @@
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
+import { posixQuoted, powerShellQuoted } from '../shell-quoting.ts';
 import type { Variable } from './proxy-variables.ts';
 
 /** How a shell, or who else reads such text, has it. */
@@ -14,7 +15,7 @@ const hash = (text: string) => `# ${text}`;
 
 /** Inside of single quotes POSIX shells read everything as it is, but the quote. */
 const posix = {
-  set: (name: string, value: string) => `export ${name}='${value.replaceAll("'", "'\\''")}'`,
+  set: (name: string, value: string) => `export ${name}=${posixQuoted(value)}`,
   unset: (name: string) => `unset ${name}`,
   comment: hash,
   usage: 'eval "$(ss-local env)"',
@@ -30,8 +31,7 @@ const DIALECTS = {
     usage: 'ss-local env --shell fish | source',
   },
   powershell: {
-    // PowerShell takes typographic quotes for quotes, too.
-    set: (name, value) => `$env:${name} = '${value.replace(/['\u2018-\u201b]/g, '$&$&')}'`,
+    set: (name, value) => `$env:${name} = ${powerShellQuoted(value)}`,
     unset: name => `Remove-Item Env:${name} -ErrorAction SilentlyContinue`,
     comment: hash,
     usage: 'ss-local env --shell powershell | Out-String | Invoke-Expression',

@@ -1,3 +1,4 @@
+import { isWildcard } from '@podsocks/shared/net/wildcard';
 import { printable } from '@podsocks/shared/runtime/printable';
 import { formatTarget } from '@podsocks/shared/wire/address';
 import type { KnownServer } from '../servers/known-server.ts';
@@ -120,8 +121,4 @@ function linesToCopy(
 
 function hostOf(listen: string): string {
   return listen.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
-}
-
-function isWildcard(host: string): boolean {
-  return host === '0.0.0.0' || host === '::';
 }

@@ -6,6 +6,7 @@ import {
   datagramSpace,
   type Origin,
 } from '@podsocks/shared/net/datagram-socket';
+import { isWildcard } from '@podsocks/shared/net/wildcard';
 import { PodsocksError } from '@podsocks/shared/runtime/errors';
 import { type Target, targetOf } from '@podsocks/shared/wire/address';
 import { ipv4OfMapped } from '@podsocks/shared/wire/mapped-address';
@@ -112,7 +113,7 @@ export class Association {
     if (this.#client !== undefined) return address === this.#client.address && port === this.#client.port;
     const { host, port: declaredPort } = this.#options.declared;
     // A client behind NAT names an address, or none, and a port that it does not have here.
-    const isHere = plain(host) === this.#host || (isLoopback(this.#host) && ['0.0.0.0', '::'].includes(host));
+    const isHere = plain(host) === this.#host || (isLoopback(this.#host) && isWildcard(host));
     const isDeclared = declaredPort !== 0 && isHere;
     return plain(address) === this.#host && (!isDeclared || port === declaredPort);
   }

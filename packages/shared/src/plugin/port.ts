@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import type { Endpoint } from '../net/acceptor.ts';
 import { listenError } from '../net/listen-error.ts';
+import { reachedAt } from '../net/wildcard.ts';
 
 /** A connect to this machine takes no longer, or nobody accepts. */
 const CONNECT_MS = 1_000;
@@ -31,7 +32,7 @@ export async function freeEndpoint(endpoint: Endpoint): Promise<Endpoint> {
 
 /** Whether somebody accepts connections there, on this machine. */
 export async function isAccepting({ host, port }: Endpoint): Promise<boolean> {
-  const socket = connect({ host: REACHED_AT[host] ?? host, port, signal: AbortSignal.timeout(CONNECT_MS) });
+  const socket = connect({ host: reachedAt(host), port, signal: AbortSignal.timeout(CONNECT_MS) });
   try {
     await once(socket, 'connect');
     return true;
@@ -41,6 +42,3 @@ export async function isAccepting({ host, port }: Endpoint): Promise<boolean> {
     socket.destroy();
   }
 }
-
-/** How one who listens on all addresses is reached; not all systems take these as destinations. */
-const REACHED_AT: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
